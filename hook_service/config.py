@@ -1,0 +1,468 @@
+"""The host's configuration: one YAML file, secrets from files beside it.
+
+`load()` validates everything before a process does anything. Each problem is one line that names the key,
+what is wrong with its value and how to mend it; unknown keys are errors, because a misspelt key that is
+silently ignored is found at 3 a.m.
+
+Secrets are never in the YAML file. They are files named after their use in `$CREDENTIALS_DIRECTORY`
+(systemd's `LoadCredential=`) or, where that is unset, in `paths.credentials`:
+
+==========================  ==================================================================
+`database-password`         password of the role in `database.dsn` (optional)
+`webhook-password`          AzuraCast's Basic auth password for the user `webhook.user`
+`webhook-secret`            value of the `X-Webhook-Secret` header, for senders that can send one
+`webhook-token`             last path segment of `/webhook/azuracast/<token>`
+`api-token`                 the operator's bearer token
+`STATION.DESTINATION.key`   stream key of a destination (SRT: its stream id)
+==========================  ==================================================================
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import re
+import sys
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from hook_service.library.profiles import BUILT_IN, Profile
+
+DEFAULT_PATH = Path("/etc/radio/radio.yml")
+WEBHOOK_CREDENTIALS = ("webhook-password", "webhook-secret", "webhook-token")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+_DESTINATION_SCHEMES = ("rtmp", "rtmps", "srt")
+
+
+class ConfigError(Exception):
+    """The configuration can't be used. `problems` has a line for each fault: key, fault, remedy."""
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        self.path = path
+        self.problems = problems
+        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+
+
+def _name(value: str) -> str:
+    if not _NAME.match(value):
+        raise ValueError(
+            f"{value!r} is not a usable name; use lower-case letters, digits, '-' and '_', beginning with a "
+            "letter or digit, 63 at most"
+        )
+    return value
+
+
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{value!r} is not an address; write host:port, such as 127.0.0.1:9000")
+    return value
+
+
+def _clock(value: Any) -> Any:
+    # YAML 1.1 reads an unquoted 22:00 as the number 1320.
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"{value // 60:02d}:{value % 60:02d}"
+    if not isinstance(value, str) or not re.match(r"([01]\d|2[0-3]):[0-5]\d\Z", value):
+        raise ValueError(f"{value!r} is not a time of day; write it as 'HH:MM', such as '22:00'")
+    return time.fromisoformat(value)
+
+
+def _loop_name(value: str) -> str:
+    if not value or "\0" in value or ".." in Path(value).parts:
+        raise ValueError(f"{value!r} leaves the loops directory; name a file below paths.loops")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Address = Annotated[str, AfterValidator(_address)]
+Clock = Annotated[time, BeforeValidator(_clock)]
+LoopName = Annotated[str, AfterValidator(_loop_name)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Paths(_Section):
+    """Where things lie on the host; the defaults are what the roles create."""
+
+    loops: Path = Path("/srv/loops")
+    library: Path = Path("/var/lib/radio/library")
+    state: Path = Path("/var/lib/radio")
+    run: Path = Path("/run/radio")
+    log: Path = Path("/var/log/radio/app.log")
+    credentials: Path = Path("/etc/radio/credentials")
+
+    @field_validator("*")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        if not value.is_absolute():
+            raise ValueError(f"{str(value)!r} is not absolute; write the whole path, beginning with '/'")
+        return value
+
+
+class Database(_Section):
+    """PostgreSQL: a libpq connection string without its password, and how long rows are kept (days)."""
+
+    dsn: str = "host=127.0.0.1 port=5432 dbname=radio user=radio"
+    history_days: int = Field(400, ge=1)
+    error_days: int = Field(90, ge=1)
+
+    @field_validator("dsn")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        if re.search(r"password\s*=", value) or re.match(r"\w+://[^/@]*:[^/@]+@", value):
+            raise ValueError("holds a password; take it out and put it into the credential file 'database-password'")
+        return value
+
+
+class Web(_Section):
+    """The HTTP service. The limits are for each client address."""
+
+    listen: Address = "127.0.0.1:9000"
+    threads: int = Field(8, ge=1, le=64)
+    trusted_proxies: int = Field(0, ge=0, le=4)
+    failed_per_minute: int = Field(30, ge=1)
+    requests_per_second: int = Field(2000, ge=1)
+
+
+class Webhook(_Section):
+    """Who may send webhooks; the password, secret and token are credentials."""
+
+    user: str = Field("azuracast", min_length=1)
+
+
+class Relay(_Section):
+    """The local nginx-rtmp: where it takes RTMP and where it shows its statistics."""
+
+    rtmp: Address = "127.0.0.1:1935"
+    stat: Address = "127.0.0.1:8080"
+    config: Path = Path("/etc/radio/relay.conf")
+
+
+class ProfileModel(_Section):
+    """A profile of the operator's own, beside those that ship."""
+
+    width: int = Field(ge=160, le=3840, multiple_of=2)
+    height: int = Field(ge=90, le=2160, multiple_of=2)
+    fps: str = "30"
+    video_kbps: int = Field(ge=200, le=50000)
+    audio_kbps: int = Field(192, ge=64, le=320)
+    encoder: Literal["libx264", "h264_nvenc"] = "libx264"
+
+    @field_validator("fps", mode="before")
+    @classmethod
+    def _rational(cls, value: Any) -> str:
+        text = str(value)
+        match = re.match(r"(\d{1,6})(?:/(\d{1,6}))?\Z", text)
+        if not match or not 1 <= int(match[1]) / int(match[2] or 1) <= 60:
+            raise ValueError(f"{text!r} is not a frame rate; write 30, 25 or 30000/1001, between 1 and 60")
+        return text
+
+
+class Audio(_Section):
+    """The station's mount, and what is heard when it is away (a file below paths.loops)."""
+
+    url: str
+    fallback: LoopName | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
+            raise ValueError("is not a mount's address; write http://host:port/mount or https://…")
+        return value
+
+
+class Daypart(_Section):
+    """A default loop for a time of day, in the station's zone; `from` later than `to` spans midnight."""
+
+    from_: Clock = Field(alias="from")
+    to: Clock
+    loop: LoopName
+
+
+class Destination(_Section):
+    """A platform's ingest, without its key."""
+
+    url: str
+    backup_of: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _ingest(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in _DESTINATION_SCHEMES or not parts.hostname:
+            raise ValueError(f"is not an ingest; write {', '.join(s + '://host/…' for s in _DESTINATION_SCHEMES)}")
+        if parts.username or parts.password:
+            raise ValueError("holds a user or password; take it out, the key belongs into its credential file")
+        return value.rstrip("/")
+
+
+class Station(_Section):
+    """One AzuraCast station, under its shortcode."""
+
+    name: str = ""
+    profile: str = "720p30"
+    timezone: str = "UTC"
+    audio: Audio
+    default_loop: LoopName = "default.mp4"
+    dayparts: list[Daypart] = []
+    switch_delay: float = Field(3.0, ge=0, le=120)
+    fade_in: float = Field(1.0, ge=0, le=2)
+    destinations: dict[Name, Destination] = {}
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{value!r} is not a time zone; write one such as Europe/Berlin or UTC") from None
+        return value
+
+    @model_validator(mode="after")
+    def _backups(self) -> Station:
+        for name, destination in self.destinations.items():
+            primary = destination.backup_of
+            if primary is None:
+                continue
+            if primary == name or primary not in self.destinations:
+                known = ", ".join(n for n in self.destinations if n != name) or "none"
+                raise ValueError(
+                    f"destinations.{name}.backup_of: {primary!r} is not another destination of this station; "
+                    f"name one of: {known}"
+                )
+        return self
+
+
+class Host(_Section):
+    """Everything one host needs to know."""
+
+    paths: Paths = Paths()
+    database: Database = Database()
+    web: Web = Web()
+    webhook: Webhook = Webhook()
+    relay: Relay = Relay()
+    profiles: dict[Name, ProfileModel] = {}
+    stations: dict[Name, Station] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _known_profiles(self) -> Host:
+        known = sorted({*BUILT_IN, *self.profiles})
+        for name, station in self.stations.items():
+            if station.profile not in known:
+                raise ValueError(
+                    f"stations.{name}.profile: {station.profile!r} is not a profile; use one of "
+                    f"{', '.join(known)}, or define it under profiles"
+                )
+        for name in self.profiles:
+            if name in BUILT_IN:
+                raise ValueError(f"profiles.{name}: is a profile that ships; give yours another name")
+        return self
+
+    @property
+    def credentials(self) -> Path:
+        """The directory of the secrets: systemd's, else `paths.credentials`."""
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        return Path(directory) if directory else self.paths.credentials
+
+    def secret(self, name: str) -> str | None:
+        """The text of the credential file `name` without trailing newlines, or None where there is none.
+
+        Raises PermissionError where the file can't be read by this process.
+        """
+        try:
+            return (self.credentials / name).read_text(encoding="utf-8").rstrip("\r\n") or None
+        except FileNotFoundError:
+            return None
+
+    def dsn(self) -> str:
+        """The database's connection string with its password. Never to be logged."""
+        password = self.secret("database-password")
+        if password is None:
+            return self.database.dsn
+        quoted = password.replace("\\", "\\\\").replace("'", "\\'")
+        return f"{self.database.dsn} password='{quoted}'"
+
+    def profile(self, name: str, fade_in: float = 1.0) -> Profile:
+        """The profile `name` as the library encodes it for a station that fades in `fade_in` seconds."""
+        if name in BUILT_IN:
+            return BUILT_IN[name].with_fade(fade_in)
+        model = self.profiles[name]
+        num, _, den = model.fps.partition("/")
+        return Profile(
+            name=name,
+            width=model.width,
+            height=model.height,
+            fps_num=int(num),
+            fps_den=int(den or 1),
+            video_kbps=model.video_kbps,
+            encoder=model.encoder,
+            audio_kbps=model.audio_kbps,
+            fade_in=fade_in,
+        )
+
+    def station_profile(self, shortcode: str) -> Profile:
+        """The profile of a station, with its fade."""
+        station = self.stations[shortcode]
+        return self.profile(station.profile, station.fade_in)
+
+    def missing_credentials(self) -> list[str]:
+        """A line for each secret that the configuration needs and the credentials directory lacks."""
+        lines = []
+        if not any(self.secret(name) for name in WEBHOOK_CREDENTIALS):
+            lines.append(
+                f"no webhook credential in {self.credentials}; create at least one of "
+                f"{', '.join(WEBHOOK_CREDENTIALS)} (mode 0640 or tighter)"
+            )
+        if not self.secret("api-token"):
+            lines.append(f"no api-token in {self.credentials}; create it (mode 0640 or tighter)")
+        for shortcode, station in self.stations.items():
+            for name, destination in station.destinations.items():
+                key = f"{shortcode}.{name}.key"
+                if destination.url.startswith("rtmp") and not self.secret(key):
+                    where = self.credentials / key
+                    lines.append(f"stations.{shortcode}.destinations.{name}: no stream key; put it into {where}")
+        return lines
+
+
+def load(path: Path) -> Host:
+    """Read and validate the configuration file; raises ConfigError with a line for each problem."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            path, [f"can't be read ({error.strerror}); create it or name another with --config"]
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, [f"is not UTF-8 (byte {error.start}); save it as UTF-8"]) from None
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(path, [f"is not YAML: {' '.join(str(error).split())}; mend that line"]) from None
+    if not isinstance(raw, dict):
+        raise ConfigError(path, ["holds no settings; begin with 'stations:' (see docs/CONFIGURATION.md)"])
+    try:
+        return Host.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(path, [_explain(dict(item)) for item in error.errors()]) from None
+
+
+def _explain(item: dict[str, Any]) -> str:
+    location: tuple[int | str, ...] = item["loc"]
+    key = ".".join(str(part) for part in location if part != "[key]")
+    kind = item["type"]
+    if kind == "value_error":
+        fault = str(item["ctx"]["error"])
+        return f"{key}: {fault}" if key and not fault.startswith("stations.") else fault
+    if kind == "missing":
+        return f"{key}: is missing; add it"
+    if kind == "extra_forbidden":
+        siblings = _siblings(location)
+        near = difflib.get_close_matches(str(location[-1]), siblings, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys here: {', '.join(siblings)}"
+        return f"{key}: is not a setting; {hint}"
+    fault = item["msg"][0].lower() + item["msg"][1:]
+    return f"{key}: {item['input']!r} won't do: {fault}"
+
+
+def _siblings(location: tuple[int | str, ...]) -> list[str]:
+    """The settings that exist beside an unknown key."""
+    model: type[BaseModel] = Host
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        if field is None:  # a name of the operator's own, such as a station's shortcode
+            continue
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not nested:
+            return []
+        model = nested[-1]
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _plan(host: Host, shortcode: str) -> dict[str, Any]:
+    """What `hook_service.settings` reads: the plain values that one station's playout and outputs run on."""
+    station = host.stations[shortcode]
+    profile = host.station_profile(shortcode)
+    loops = host.paths.loops
+    return {
+        "shortcode": shortcode,
+        "profile": {name: getattr(profile, name) for name in profile.__dataclass_fields__},
+        "audio_url": station.audio.url,
+        "audio_fallback": str(loops / station.audio.fallback) if station.audio.fallback else None,
+        "default_loop": str(loops / station.default_loop),
+        "loops": str(loops),
+        "library": str(host.paths.library),
+        "state": str(host.paths.state),
+        "run": str(host.paths.run),
+        "log": str(host.paths.log),
+        "relay_rtmp": host.relay.rtmp,
+        "relay_stat": host.relay.stat,
+        "destinations": [
+            {
+                "name": name,
+                "url": destination.url,
+                "key": host.secret(f"{shortcode}.{name}.key"),
+                "backup_of": destination.backup_of,
+            }
+            for name, destination in station.destinations.items()
+        ],
+    }
+
+
+def argument_parser(description: str) -> argparse.ArgumentParser:
+    """The command line that all entry points share: `--config FILE`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", type=Path, default=DEFAULT_PATH, help=f"default: {DEFAULT_PATH}")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`radio-check-config`: say what is wrong with the configuration; exit 0 only when nothing is."""
+    parser = argument_parser("Check the host's configuration and its credentials.")
+    parser.add_argument("--plan", metavar="STATION", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    try:
+        host = load(arguments.config)
+        problems = [] if arguments.plan else host.missing_credentials()
+        if arguments.plan and arguments.plan not in host.stations:
+            problems = [f"has no station {arguments.plan!r}; it has: {', '.join(host.stations)}"]
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for problem in problems:
+        print(f"{arguments.config}: {problem}", file=sys.stderr)
+    if problems:
+        return 1
+    if arguments.plan:
+        # To a pipe of the process that runs the station: it holds stream keys.
+        json.dump(_plan(host, arguments.plan), sys.stdout)
+    else:
+        print(f"{arguments.config}: good; stations: {', '.join(host.stations)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

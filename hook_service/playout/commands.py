@@ -1,0 +1,78 @@
+"""FFmpeg's command lines for what goes on the air. Options hold on FFmpeg 5.1 (Debian 12) and 7.1 (Debian 13)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hook_service.settings import Destination
+
+_QUIET = ["ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-loglevel", "warning"]
+_PROGRESS = ["-progress", "{progress}", "-stats_period", "1"]
+# Metadata and both sequence headers come before any frame, so both streams are known at once; FFmpeg would watch the
+# frame rate for another second and a half. (`-fflags nobuffer` would throw away what it read to find out.)
+_PROBE = ["-probesize", "500000", "-analyzeduration", "3000000", "-fpsprobesize", "0"]
+# Timestamps are ours from end to end: what the timeline wrote is what the platform gets, also after a restart.
+# The tags are FLV's numbers for H.264 and AAC: without them FFmpeg refuses a copy it has already made once.
+_COPY = ["-map", "0:v:0", "-map", "0:a:0", "-c", "copy", "-copyts"]
+_FLV = ["-tag:v", "7", "-tag:a", "10", "-flvflags", "no_duration_filesize", "-f", "flv"]
+
+
+def audio(url: str, kbps: int) -> list[str]:
+    """The mount, whatever it is encoded in, as ADTS AAC on standard output."""
+    return [
+        *_QUIET,
+        # FFmpeg's default probing of an MP3 mount takes 5 s.
+        *("-probesize", "65536", "-analyzeduration", "1000000"),
+        *("-rw_timeout", "5000000", "-user_agent", "Steadycast", "-threads", "1"),
+        *("-protocol_whitelist", "http,https,httpproxy,tcp,tls,crypto"),
+        *("-i", url, "-map", "0:a:0", "-vn", "-sn", "-dn"),
+        # The fast coder costs half the CPU of the default one.
+        *("-c:a", "aac", "-aac_coder", "fast", "-b:a", f"{kbps}k", "-threads", "1"),
+        *("-ar", "44100", "-ac", "2"),
+        *("-f", "adts", "-flush_packets", "1", "pipe:1"),
+    ]
+
+
+def publisher(url: str) -> list[str]:
+    """The timeline, from standard input to the relay."""
+    return [
+        *_QUIET,
+        *_PROGRESS,
+        *_PROBE,
+        *("-f", "flv", "-i", "pipe:0"),
+        *_COPY,
+        *("-flush_packets", "1", "-rw_timeout", "5000000"),
+        *_FLV,
+        url,
+    ]
+
+
+def destination(relay_url: str, target: Destination, secrets: Path) -> list[str]:
+    """From the relay to a platform. The key is read from the option file `secrets`, never from the command line."""
+    scheme = urlsplit(target.url).scheme
+    to = ["-f", "mpegts", "-flush_packets", "1"] if scheme == "srt" else _FLV
+    return [
+        *_QUIET,
+        *_PROGRESS,
+        *_PROBE,
+        *("-rw_timeout", "10000000", "-i", relay_url),
+        *_COPY,
+        # Until the next keyframe there is sound only; the platform gets it without waiting for the picture.
+        *("-max_interleave_delta", "1000"),
+        *("-flush_packets", "1", "-rw_timeout", "10000000"),
+        *to,
+        *("-fpre", str(secrets)),
+        target.url,
+    ]
+
+
+def destination_secrets(target: Destination) -> str:
+    """The option file of a destination: FFmpeg's `-fpre` reads `option=value` lines for the protocol."""
+    if not target.key:
+        return ""
+    parts = urlsplit(target.url)
+    if parts.scheme == "srt":
+        return f"streamid={target.key}\n"
+    app = parts.path.strip("/") + (f"?{parts.query}" if parts.query else "")
+    return f"rtmp_app={app}\nrtmp_playpath={target.key}\n"

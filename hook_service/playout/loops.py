@@ -1,0 +1,293 @@
+"""Loops on their way from disk to the picture. Everything here that may block does so in threads of its own.
+
+`fetch()` turns a source's path into a cursor ready to be switched to, having it prepared first where need be.
+One more thread, the disk's, reads the following GOPs ahead. When it hangs, cursors run dry and the picture
+steps back to what it holds in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hook_service import ipc
+from hook_service.library import catalog
+from hook_service.library.errors import NotNow, SourceMissing
+from hook_service.library.loopfile import GrowingLoop, LoopDamaged, PreparedLoop, open_loop
+from hook_service.playout.picture import Cursor
+from hook_service.playout.reactor import Reactor
+from hook_service.settings import Station
+
+# A loop that is still being encoded is entered once this much of it is there and the encoder outruns the playback.
+_LEAD_SECONDS = 0.25
+_OUTRUN = 1.3
+_FOLLOW_SECONDS = 0.02
+_RETRY_SECONDS = 1.0
+# Without a word from the preparation for this long, it is asked again.
+_PREPARE_TIMEOUT = 60.0
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A loop that can be switched to at once."""
+
+    path: Path
+    cursor: Cursor
+    source: catalog.Source
+    reader: Reader
+
+
+class Unplayable(Exception):
+    """A loop that can't be shown, and why."""
+
+
+class Ticket:
+    """A fetch under way; `cancel()` when its result is not wanted any more."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Its result won't be delivered."""
+        self.cancelled = True
+
+
+class Reader:
+    """Reads one loop's GOPs by number, over and over, whether it is whole or still growing."""
+
+    def __init__(self, loop: PreparedLoop | GrowingLoop) -> None:
+        self._loop = loop
+
+    @property
+    def preparing(self) -> bool:
+        """Whether the loop is still being encoded."""
+        return isinstance(self._loop, GrowingLoop)
+
+    def next(self, cursor: Cursor) -> list[tuple[bytes, bool]]:
+        """The GOP that `cursor` needs next. Raises LoopDamaged."""
+        if isinstance(self._loop, GrowingLoop):
+            if self._loop.finished:
+                finished = open_loop(self._loop.final)
+                self._loop.close()
+                self._loop = finished
+                cursor.growing = False
+            elif self._loop.abandoned:
+                raise LoopDamaged("its preparation was given up")
+        if isinstance(self._loop, PreparedLoop):
+            cursor.next_gop %= self._loop.gops
+            gop = self._loop.read_gop(cursor.next_gop)
+        else:
+            growing = self._loop.read_gop(cursor.next_gop)
+            if growing is None:
+                # The encoder is behind: what there is of it is shown again.
+                cursor.next_gop = 0
+                growing = self._loop.read_gop(0) or self._loop.read_part(0)
+            gop = growing
+        if not gop:
+            raise LoopDamaged("it has no frames")
+        cursor.next_gop += 1
+        return gop
+
+    def close(self) -> None:
+        """Give its files back."""
+        self._loop.close()
+
+
+class Loader:
+    """Fetches loops for the picture; its results arrive on the reactor."""
+
+    def __init__(self, reactor: Reactor, station: Station, trouble: Callable[[str], None]) -> None:
+        """`trouble(text)` is told, once for each fetch, why a loop keeps being waited for."""
+        self._reactor = reactor
+        self._station = station
+        self._trouble = trouble
+        self._readers: dict[Cursor, Reader] = {}
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._disk, name="disk", daemon=True).start()
+
+    def fetch(self, path: Path, done: Callable[[Loaded | Unplayable], None]) -> Ticket:
+        """Load the loop at `path`, preparing it first where it never was; `done` is called on the reactor."""
+        ticket = Ticket()
+
+        def deliver(result: Loaded | Unplayable) -> None:
+            if not ticket.cancelled:
+                done(result)
+            elif isinstance(result, Loaded):
+                self.release(result.cursor)
+
+        def work() -> None:
+            try:
+                result: Loaded | Unplayable = self._load(path, ticket)
+            except Unplayable as reason:
+                result = reason
+            except (SourceMissing, LoopDamaged) as reason:
+                result = Unplayable(str(reason))
+            self._reactor.post(lambda: deliver(result))
+
+        threading.Thread(target=work, name=f"fetch {path.name}", daemon=True).start()
+        return ticket
+
+    def warm(self, path: Path) -> None:
+        """Have a loop prepared that will be wanted soon."""
+
+        def done(result: Loaded | Unplayable) -> None:
+            if isinstance(result, Loaded):
+                self.release(result.cursor)
+
+        self.fetch(path, done)
+
+    def release(self, cursor: Cursor) -> None:
+        """A cursor that won't be shown any more."""
+        reader = self._readers.pop(cursor, None)
+        if reader is not None:
+            self._jobs.put(reader.close)
+
+    def unchanged(self, loaded: Loaded, done: Callable[[str | None], None]) -> None:
+        """Look whether the source is still the file that was loaded; `done` gets None, "missing" or "changed"."""
+
+        def look() -> None:
+            try:
+                now = loaded.path.stat()
+            except OSError:
+                found: str | None = "missing"
+            else:
+                same = (now.st_size, now.st_mtime_ns, now.st_ino)
+                source = loaded.source
+                found = None if same == (source.size, source.mtime_ns, source.inode) else "changed"
+            self._reactor.post(lambda: done(found))
+
+        self._jobs.put(look)
+
+    def discard(self, loaded: Loaded) -> None:
+        """Put a damaged prepared loop out of the way, so that it is prepared again."""
+        directory = catalog.prepared_dir(self._station.library, self._station.profile, loaded.source.sha256)
+
+        def move() -> None:
+            try:
+                directory.rename(directory.with_name(f"{directory.name}.damaged-{time.time_ns()}"))
+            except OSError:
+                return  # it is gone already
+
+        self._jobs.put(move)
+
+    def _disk(self) -> None:
+        while True:
+            self._jobs.get()()
+
+    def _refill(self, cursor: Cursor) -> None:
+        reader = self._readers.get(cursor)
+        if reader is None:
+            return
+
+        def read() -> None:
+            try:
+                gop = reader.next(cursor)
+            except (LoopDamaged, OSError) as reason:
+                text = str(reason)
+                self._reactor.post(lambda: cursor.fail(text))
+            else:
+                self._reactor.post(lambda: cursor.supply(gop))
+
+        self._jobs.put(read)
+
+    def _load(self, path: Path, ticket: Ticket) -> Loaded:
+        station = self._station
+        told = False
+        while True:
+            try:
+                source = catalog.identify(path, station.library, station.loops)
+                directory = catalog.prepared_dir(station.library, station.profile, source.sha256)
+                try:
+                    return self._whole(path, source, open_loop(directory))
+                except LoopDamaged:
+                    if directory.exists():
+                        directory.rename(directory.with_name(f"{directory.name}.damaged-{time.time_ns()}"))
+                loaded = self._prepare(path, source, ticket)
+                if loaded is not None:
+                    return loaded
+            except (NotNow, ipc.PeerDown, OSError) as reason:
+                if not told:
+                    told = True
+                    self._reactor.post(partial(self._trouble, f"{path.name} is waited for: {reason}"))
+                time.sleep(_RETRY_SECONDS)
+            if ticket.cancelled:
+                raise Unplayable("not wanted any more")
+
+    def _prepare(self, path: Path, source: catalog.Source, ticket: Ticket) -> Loaded | None:
+        """Ask for a loop to be prepared at once; a cursor that follows it, or None when it is ready by now."""
+        message = {"op": "prepare", "path": os.fspath(path), "profile": self._station.profile.name}
+        message["fingerprint"] = self._station.profile.fingerprint()
+        for answer in ipc.stream(self._station.prepare_socket, message, timeout=_PREPARE_TIMEOUT):
+            state = answer.get("state")
+            if state == "ready":
+                return None
+            if state == "refused":
+                raise Unplayable(str(answer.get("reason", "refused")))
+            if state == "encoding":
+                # Two views of the same files: one for each of the threads that will read them.
+                growing, follower = (GrowingLoop(Path(answer["dir"])) for _ in range(2))
+                if self._outruns(growing, ticket):
+                    return self._growing(path, source, growing, follower, ticket)
+                growing.close()
+                follower.close()
+                # Too slow to be followed: the next answer comes when it is ready.
+        raise ipc.PeerDown(self._station.prepare_socket, "did not finish the loop")
+
+    def _outruns(self, growing: GrowingLoop, ticket: Ticket) -> bool:
+        """Wait for the beginning of a growing loop; whether its encoder is fast enough to be followed."""
+        fps = float(self._station.profile.fps)
+        lead = max(1, round(_LEAD_SECONDS * fps))
+        first: tuple[float, int] | None = None
+        while not (growing.finished or growing.abandoned or ticket.cancelled):
+            ready = min(growing.frames_ready(entry=True), growing.gop_frames)
+            now = time.monotonic()
+            if ready and first is None:
+                first = (now, ready)
+            if first is not None and ready >= lead:
+                if ready >= growing.gop_frames:
+                    return True
+                elapsed, more = now - first[0], ready - first[1]
+                if elapsed > 0 and more / fps / elapsed >= _OUTRUN:
+                    return True
+                if elapsed > _LEAD_SECONDS * 4:
+                    return False
+            time.sleep(_FOLLOW_SECONDS)
+        return False
+
+    def _whole(self, path: Path, source: catalog.Source, loop: PreparedLoop) -> Loaded:
+        cursor = Cursor(loop.avcc, loop.read_gop(0, entry=True), self._refill)
+        reader = self._readers[cursor] = Reader(loop)
+        return Loaded(path, cursor, source, reader)
+
+    def _growing(
+        self, path: Path, source: catalog.Source, growing: GrowingLoop, follower: GrowingLoop, ticket: Ticket
+    ) -> Loaded:
+        """A cursor on a growing loop. `follower` lengthens its first GOP, frame by frame; the rest goes by GOPs."""
+        first = growing.read_part(0, entry=True)
+        avcc = growing.avcc
+        if avcc is None or not first:
+            raise LoopDamaged("its preparation gave no frames")
+        cursor = Cursor(avcc, first, self._refill, growing=True)
+        reader = self._readers[cursor] = Reader(growing)
+
+        def lengthen() -> None:
+            have = len(first)
+            while have < follower.gop_frames and not (follower.abandoned or ticket.cancelled):
+                more = follower.read_part(0, entry=True, start=have)
+                if more:
+                    have += len(more)
+                    self._reactor.post(partial(first.extend, more))
+                elif follower.finished:
+                    break
+                else:
+                    time.sleep(_FOLLOW_SECONDS)
+            follower.close()
+
+        threading.Thread(target=lengthen, name=f"follow {path.name}", daemon=True).start()
+        return Loaded(path, cursor, source, reader)

@@ -1,0 +1,183 @@
+"""The picture: which frame each slot of the timeline shows.
+
+Pure: loops are given as cursors, which hold a few decoded GOPs and are refilled from disk by `loops`. A switch
+happens on the next frame slot, and the new loop enters on its keyframe. When a loop has no frame to give (its file
+is damaged, its disk hangs) the default takes over in the same slot, and behind it the slate, which lies in memory:
+some picture is always due.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Frame = tuple[bytes, bool]
+"""An FLV video tag's body, and whether it is a keyframe."""
+
+Reason = Literal["switch", "default", "slate", "resumed", "recovered", "replaced"]
+
+
+class Cursor:
+    """A loop being played: its GOPs come from a loader, its frames go to the timeline.
+
+    `request(cursor)` is called whenever fewer than two GOPs are left; the loader answers with `supply()` or
+    `fail()`, now or later. While a loop is still being prepared (`growing`) it may have to wait for the encoder: then
+    it plays again what it has.
+    """
+
+    def __init__(
+        self, avcc: bytes, first: list[Frame], request: Callable[[Cursor], None], growing: bool = False
+    ) -> None:
+        """`first` is the GOP that it enters with (faded in), `avcc` its decoder configuration.
+
+        A growing loop's `first` may be lengthened while it plays.
+        """
+        self.avcc = avcc
+        self.growing = growing
+        self.failed: str | None = None
+        self.next_gop = 1
+        """The number of the GOP to load next; for the loader."""
+        self._gop: Sequence[Frame] = first
+        self._at = 0
+        self._ready: deque[Sequence[Frame]] = deque()
+        self._request = request
+        self._asked = False
+
+    def supply(self, gop: Sequence[Frame]) -> None:
+        """The GOP that was asked for."""
+        self._asked = False
+        self._ready.append(gop)
+
+    def fail(self, reason: str) -> None:
+        """No more GOPs will come."""
+        self.failed = reason
+
+    def take(self) -> Frame | None:
+        """The frame of the next slot, or None when there is none to give."""
+        if self._at >= len(self._gop):
+            if self._ready:
+                self._gop = self._ready.popleft()
+            elif not self.growing:
+                self._refill()
+                return None
+            self._at = 0
+        self._refill()
+        frame = self._gop[self._at]
+        self._at += 1
+        return frame
+
+    def slots_to_keyframe(self) -> int:
+        """In how many slots the next keyframe is due: 0 when the very next frame is one."""
+        return (len(self._gop) - self._at) if self._at else 0
+
+    def rewind(self) -> None:
+        """Go back to the keyframe of the GOP that is playing: whoever joins now sees a picture at once."""
+        if self._at < len(self._gop):
+            self._at = 0
+
+    def _refill(self) -> None:
+        if len(self._ready) < 2 and not self._asked and self.failed is None:
+            self._asked = True
+            self._request(self)
+
+
+class Still:
+    """The slate: a loop that lies in memory whole and can't fail."""
+
+    def __init__(self, avcc: bytes, gops: Sequence[Sequence[Frame]]) -> None:
+        self.avcc = avcc
+        self.failed: str | None = None
+        self._frames = [frame for gop in gops for frame in gop]
+        self._at = 0
+
+    def take(self) -> Frame:
+        """The frame of the next slot."""
+        frame = self._frames[self._at]
+        self._at = (self._at + 1) % len(self._frames)
+        return frame
+
+    def slots_to_keyframe(self) -> int:
+        """In how many slots the next keyframe is due."""
+        count = len(self._frames)
+        return next(ahead for ahead in range(count) if self._frames[(self._at + ahead) % count][1])
+
+    def rewind(self) -> None:
+        """Go back to the keyframe before."""
+        while not self._frames[self._at][1]:
+            self._at -= 1
+
+
+@dataclass(slots=True)
+class Item:
+    """Something that can be on the air, with what is known of it."""
+
+    cursor: Cursor | Still
+    loop: str
+    play_id: str | None
+    reason: Reason
+    at: int = 0
+    """Not before this position of the timeline (ns)."""
+    context: dict[str, object] = field(default_factory=dict)
+
+
+class Picture:
+    """What is on the air, what comes next, and what stands behind both."""
+
+    def __init__(self, slate: Still, on_air: Callable[[Item], None], lost: Callable[[Item, str], None]) -> None:
+        """`on_air` is told of every change as it happens; `lost` of a loop that could give no frame, and why."""
+        self._slate = slate
+        self._on_air = on_air
+        self._lost = lost
+        self.item = Item(slate, "slate", None, "slate")
+        self.next: Item | None = None
+        self.default: Item | None = None
+        """A loaded default loop, to step in at once; taken when it is used."""
+
+    def switch(self, item: Item) -> Item | None:
+        """Show `item` from the first slot at or after its time; gives back the one it replaces, not shown yet."""
+        replaced, self.next = self.next, item
+        return replaced
+
+    def frame(self, due: int) -> tuple[bytes, bool, bytes]:
+        """The frame of the slot due at `due` (ns): its body, whether it is a keyframe, its loop's configuration."""
+        if self.next is not None and self.next.at <= due:
+            self._show(self.next)
+            self.next = None
+        while True:
+            cursor = self.item.cursor
+            frame = cursor.take()
+            if frame is not None:
+                return frame[0], frame[1], cursor.avcc
+            self._step_back()
+
+    def rewind(self) -> None:
+        """Begin again at the keyframe before."""
+        self.item.cursor.rewind()
+
+    def slots_to_keyframe(self) -> int:
+        """In how many slots the next keyframe is due, unless a switch comes sooner."""
+        return self.item.cursor.slots_to_keyframe()
+
+    def fall_back(self, reason: str) -> None:
+        """Leave the loop that is on the air, because of `reason`, for what stands behind it."""
+        self._lost(self.item, reason)
+        self._show_behind()
+
+    def _step_back(self) -> None:
+        self.fall_back(self.item.cursor.failed or "the disk did not give its next pictures in time")
+
+    def _show_behind(self) -> None:
+        play_id = self.item.play_id
+        if self.default is not None:
+            item, self.default = self.default, None
+            item.play_id, item.reason = play_id, "default"
+        else:
+            self._slate.rewind()
+            item = Item(self._slate, "slate", play_id, "slate")
+        self._show(item)
+
+    def _show(self, item: Item) -> None:
+        self.item = item
+        self._on_air(item)

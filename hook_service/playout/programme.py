@@ -1,0 +1,251 @@
+"""The programme: what was asked to be shown, and what is done about it.
+
+Between the control socket's orders and the picture's slots: loads loops, steps back to the default when one can't
+be shown, comes back to it when it can, and says what happened as events.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hook_service.playout import state
+from hook_service.playout.control import BadRequest, Message
+from hook_service.playout.loops import Loaded, Loader, Ticket, Unplayable
+from hook_service.playout.picture import Cursor, Item, Picture, Reason, Still
+from hook_service.playout.reactor import Reactor
+from hook_service.settings import Station
+
+_log = logging.getLogger("radio.programme")
+
+# What could not be shown is looked at again this often: an operator mends a file and goes to bed.
+_RECOVER_SECONDS = 10.0
+_WATCH_EVERY = 2
+
+
+class Programme:
+    """What is wanted on the air, against what is."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        station: Station,
+        slate: Still,
+        publish: Callable[..., None],
+        slot_at: Callable[[float | None], int],
+        publisher_pid: Callable[[], int | None],
+    ) -> None:
+        """`publish(kind, **values)` sends an event; `slot_at(unix)` is the timeline's position at a time of day."""
+        self.picture = Picture(slate, self._on_air, self._lost)
+        self._reactor = reactor
+        self._station = station
+        self._publish = publish
+        self._slot_at = slot_at
+        self._publisher_pid = publisher_pid
+        self._loader = Loader(reactor, station, self._waiting)
+        self._state_file = station.state / f"on-air-{station.shortcode}.json"
+        self._loaded: dict[Cursor, Loaded] = {}
+        self._since = time.time()
+        self._shown: Cursor | Still = slate
+        self._switches = 0
+        self._ticket = Ticket()
+        self._default_ticket: Ticket | None = None
+        self._pending_play: str | None = None
+        self._looking = False
+        self._watched = 0
+        self._retry_at: float | None = None
+        saved = state.load_on_air(self._state_file)
+        default = str(station.default_loop)
+        self._wanted = saved or state.OnAir(default, default, None)
+        self._load_default()
+        self._fetch("resumed" if saved else "default", at=0)
+
+    def switch(self, message: Message) -> None:
+        """Show another loop: `loop`, `play_id`, `default`, `at` (unix seconds or null) instead of what is due."""
+        loop = self._path(message, "loop")
+        default = self._path(message, "default") if message.get("default") else self._station.default_loop
+        play_id, at = message.get("play_id"), message.get("at")
+        if play_id is not None and not isinstance(play_id, str):
+            raise BadRequest("play_id is not a string")
+        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float)):
+            raise BadRequest("at is not a time; give unix seconds or null")
+        self._supersede()
+        changed_default = str(default) != self._wanted.default
+        self._wanted = state.OnAir(str(loop), str(default), play_id)
+        self._pending_play = play_id
+        state.save_on_air(self._state_file, self._wanted)
+        if changed_default:
+            self._load_default()
+        self._fetch("switch", at=self._slot_at(at))
+
+    def warm(self, message: Message) -> None:
+        """Have `loop` prepared before it is due."""
+        self._loader.warm(self._path(message, "loop"))
+
+    def watch(self) -> None:
+        """To be called every second: looks after the loop on the air and what could not be shown."""
+        now = time.monotonic()
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+            self._load_default()
+            self._fetch("recovered", at=0)
+        self._watched += 1
+        cursor = self.picture.item.cursor
+        loaded = self._loaded.get(cursor) if isinstance(cursor, Cursor) else None
+        if loaded is not None and not self._looking and self._watched % _WATCH_EVERY == 0:
+            self._looking = True
+            self._loader.unchanged(loaded, partial(self._looked, self.picture.item, loaded))
+
+    def status(self) -> dict[str, Any]:
+        """`on_air`, `next` and `switches` of the control socket's status."""
+        item, following = self.picture.item, self.picture.next
+        return {
+            "on_air": {
+                "loop": item.loop,
+                "since": self._since,
+                "play_id": item.play_id,
+                "reason": item.reason,
+                "preparing": isinstance(item.cursor, Cursor) and item.cursor.growing,
+            },
+            "wanted": {"loop": self._wanted.loop, "default": self._wanted.default},
+            "next": {"loop": following.loop, "play_id": following.play_id} if following else None,
+            "switches": self._switches,
+        }
+
+    def _path(self, message: Message, key: str) -> Path:
+        value = message.get(key)
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise BadRequest(f"{key} is not a path")
+        return self._station.loops / value
+
+    def _supersede(self) -> None:
+        self._ticket.cancel()
+        if self._pending_play is not None:
+            self._publish("superseded", play_id=self._pending_play)
+            self._pending_play = None
+        if self.picture.next is not None:
+            self._drop(self.picture.next.cursor)
+            self.picture.next = None
+
+    def _fetch(self, reason: Reason, at: int) -> None:
+        wanted = self._wanted
+        self._ticket = self._loader.fetch(Path(wanted.loop), partial(self._fetched, wanted, reason, at))
+
+    def _fetched(self, wanted: state.OnAir, reason: Reason, at: int, result: Loaded | Unplayable) -> None:
+        if isinstance(result, Unplayable):
+            self._failed(wanted, reason, str(result), at)
+            return
+        self._loaded[result.cursor] = result
+        replaced = self.picture.switch(Item(result.cursor, wanted.loop, wanted.play_id, reason, at))
+        if replaced is not None:
+            self._drop(replaced.cursor)
+
+    def _failed(self, wanted: state.OnAir, reason: Reason, why: str, at: int) -> None:
+        """The wanted loop can't be shown: its default is, when it would have been due."""
+        self._retry_at = time.monotonic() + _RECOVER_SECONDS
+        if reason == "recovered":
+            return  # said before
+        self._error(
+            f"{Path(wanted.loop).name} can't be shown: {why}",
+            {"loop": wanted.loop, "play_id": wanted.play_id},
+        )
+        if wanted.loop == wanted.default:
+            return
+        following, self.picture.default = self.picture.default, None
+        if following is not None:
+            following.play_id, following.reason, following.at = wanted.play_id, "default", at
+            self.picture.switch(following)
+            self._load_default()
+        else:
+            self._loader.fetch(Path(wanted.default), partial(self._default_instead, wanted, at))
+
+    def _default_instead(self, wanted: state.OnAir, at: int, result: Loaded | Unplayable) -> None:
+        if wanted is not self._wanted:
+            if isinstance(result, Loaded):
+                self._loader.release(result.cursor)
+        elif isinstance(result, Loaded):
+            self._loaded[result.cursor] = result
+            self.picture.switch(Item(result.cursor, wanted.default, wanted.play_id, "default", at))
+        else:
+            self._error(f"the default loop can't be shown: {result}", {"loop": wanted.default})
+            self.picture.fall_back("neither it nor the default loop can be shown")
+
+    def _load_default(self) -> None:
+        """Keep the default loop at hand, its first GOPs in memory."""
+        if self._default_ticket is not None:
+            self._default_ticket.cancel()
+        if self.picture.default is not None:
+            self._drop(self.picture.default.cursor)
+            self.picture.default = None
+        path = Path(self._wanted.default)
+        self._default_ticket = self._loader.fetch(path, self._default_fetched)
+
+    def _default_fetched(self, result: Loaded | Unplayable) -> None:
+        if isinstance(result, Unplayable):
+            if self._wanted.loop != self._wanted.default:
+                self._error(f"the default loop can't be shown: {result}", {"loop": self._wanted.default})
+            return
+        self._loaded[result.cursor] = result
+        self.picture.default = Item(result.cursor, str(result.path), None, "default")
+
+    def _on_air(self, item: Item) -> None:
+        previous, self._shown = self._shown, item.cursor
+        self._since = time.time()
+        if isinstance(previous, Cursor) and previous is not item.cursor:
+            self._drop(previous)
+        if item.play_id == self._pending_play:
+            self._pending_play = None
+        self._switches += 1
+        self._publish(
+            "on_air",
+            play_id=item.play_id,
+            loop=item.loop,
+            reason=item.reason,
+            publisher_pid=self._publisher_pid(),
+        )
+        _log.info(
+            "On the air: %s",
+            Path(item.loop).name,
+            extra={"context": {"loop_path": item.loop, "play_id": item.play_id, "reason": item.reason}},
+        )
+
+    def _lost(self, item: Item, why: str) -> None:
+        """The loop on the air has no more frames: it is looked at again, and prepared again where it is damaged."""
+        loaded = self._loaded.get(item.cursor) if isinstance(item.cursor, Cursor) else None
+        if loaded is not None and item.cursor.failed is not None:
+            self._loader.discard(loaded)
+        self._error(
+            f"{Path(item.loop).name} was lost on the air: {why}", {"loop": item.loop, "play_id": item.play_id}
+        )
+        self._retry_at = time.monotonic() + _RECOVER_SECONDS
+        if item.loop != self._wanted.default:
+            self._reactor.post(self._load_default)
+
+    def _looked(self, item: Item, loaded: Loaded, found: str | None) -> None:
+        self._looking = False
+        if item is not self.picture.item or self.picture.next is not None or found is None:
+            return
+        if found == "missing":
+            self.picture.fall_back("its file was removed from the loops directory")
+        elif item.loop == self._wanted.loop:
+            _log.info("%s has changed and is loaded again", Path(item.loop).name)
+            # Not looked at again: the new content comes on the air when it is ready, or is refused.
+            self._loaded.pop(loaded.cursor, None)
+            self._fetch("replaced", at=0)
+
+    def _waiting(self, text: str) -> None:
+        self._publish("error", severity="WARNING", message=text, context={})
+        _log.warning(text)
+
+    def _error(self, text: str, context: dict[str, Any]) -> None:
+        self._publish("error", severity="ERROR", message=text, context=context)
+        _log.error(text, extra={"context": context})
+
+    def _drop(self, cursor: Cursor | Still) -> None:
+        if isinstance(cursor, Cursor):
+            self._loaded.pop(cursor, None)
+            self._loader.release(cursor)

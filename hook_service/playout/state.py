@@ -1,0 +1,98 @@
+"""What survives a playout: where the timeline was, and which loop was on the air.
+
+The timeline's anchor lies in the run directory: it means something until the host reboots, and is renewed every
+second. The loop on the air lies in the state directory and survives a reboot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hook_service.playout.timeline import NS
+
+# The anchor is at most a second old and the rate may have been off by 500 ppm: this is far more, so that a restarted
+# timeline never steps back.
+_MARGIN_NS = NS // 20
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Position `position` (ns) of the timeline was on the air at `monotonic` (ns); its line had this key and base."""
+
+    position: int
+    monotonic: int
+    relay_key: str
+    base: int
+
+    def position_at(self, monotonic: int) -> int:
+        """Where a timeline that simply went on would be, and a little more."""
+        return self.position + max(0, monotonic - self.monotonic) + _MARGIN_NS
+
+
+@dataclass(frozen=True, slots=True)
+class OnAir:
+    """The loop that was asked for last, and the default that was valid then."""
+
+    loop: str
+    default: str
+    play_id: str | None
+
+
+def save_anchor(path: Path, anchor: Anchor) -> None:
+    """Keep the anchor; what can't be kept costs a session at a restart, never the broadcast."""
+    _save(path, {"boot": _boot_id(), **asdict(anchor)})
+
+
+def load_anchor(path: Path) -> Anchor | None:
+    """The anchor of a playout that ran since this host booted, or None."""
+    raw = _load(path)
+    if raw is None or raw.pop("boot", None) != _boot_id():
+        return None
+    try:
+        anchor = Anchor(**raw)
+    except TypeError:
+        return None
+    numbers = (anchor.position, anchor.monotonic, anchor.base)
+    return anchor if all(isinstance(n, int) for n in numbers) and isinstance(anchor.relay_key, str) else None
+
+
+def save_on_air(path: Path, on_air: OnAir) -> None:
+    """Keep what is on the air."""
+    _save(path, asdict(on_air))
+
+
+def load_on_air(path: Path) -> OnAir | None:
+    """What was on the air, or None."""
+    raw = _load(path)
+    try:
+        return OnAir(**raw) if raw is not None else None
+    except TypeError:
+        return None
+
+
+def _save(path: Path, value: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".new")
+    try:
+        temporary.write_text(json.dumps(value), encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        return
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return str(os.getsid(0))
