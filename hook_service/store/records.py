@@ -1,0 +1,216 @@
+"""What is written about the broadcast: the records in the outbox, and the SQL that each becomes.
+
+Every statement can be repeated, with the ones that followed it, without changing the outcome. That is what
+makes "delivered at least once, in order" into "there exactly once".
+
+Plays that nobody saw the end of (the process that would have reported it died) are closed by two rules. One
+thing is on the air on a station at a time, so the start of a play ends every earlier one that is still open,
+at that moment. And a service that starts says, with `close_open`, when it was last alive and which play it
+found on the air: all others end when it was last alive, or when the next one began if that was earlier.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import psycopg
+
+from ..tracks.nowplaying import TrackEvent
+from ..tracks.track_key import track_key
+
+PLAY_STARTED: Final = "play_started"
+PLAY_ENDED: Final = "play_ended"
+CLOSE_OPEN: Final = "close_open"
+ERROR: Final = "error"
+
+MAX_MESSAGE: Final = 10_000
+"""Characters kept of a message."""
+
+MAX_CONTEXT: Final = 65_536
+"""Characters of JSON kept of an error's context."""
+
+# A mapping may have been deleted since the loop was chosen: the play is recorded without it. The lock keeps
+# it from being deleted between the look and the reference.
+_PLAY_STARTED: Final[LiteralString] = """
+WITH played AS (
+    INSERT INTO play_history (
+        event_id, station, track_key, artist, title, album, azuracast_song_id, loop_file_path, started_at,
+        ffmpeg_pid, resolved_by, mapping_id
+    ) VALUES (
+        %(event_id)s, %(station)s, %(track_key)s, %(artist)s, %(title)s, %(album)s, %(song_id)s, %(loop)s,
+        to_timestamp(%(started_at)s::float8), %(pid)s, %(rule)s,
+        (SELECT id FROM track_mappings WHERE id = %(mapping_id)s::integer FOR KEY SHARE)
+    )
+    ON CONFLICT (event_id) DO NOTHING
+    RETURNING mapping_id
+)
+UPDATE track_mappings SET play_count = play_count + 1 WHERE id IN (SELECT mapping_id FROM played)
+"""
+
+_PREVIOUS_ENDED: Final[LiteralString] = """
+UPDATE play_history
+SET ended_at = to_timestamp(%(started_at)s::float8),
+    duration_seconds = round(extract(epoch FROM to_timestamp(%(started_at)s::float8) - started_at), 3),
+    error_message = coalesce(error_message, 'its end was not reported; it ended when the next play began')
+WHERE station = %(station)s AND ended_at IS NULL AND duration_seconds IS NULL
+    AND started_at <= to_timestamp(%(started_at)s::float8) AND event_id <> %(event_id)s::uuid
+"""
+
+_PLAY_ENDED: Final[LiteralString] = """
+UPDATE play_history
+SET ended_at = greatest(to_timestamp(%(ended_at)s::float8), started_at),
+    duration_seconds = round(extract(epoch FROM greatest(to_timestamp(%(ended_at)s::float8), started_at) -
+    started_at), 3), had_errors = %(had_errors)s::boolean, error_message = %(error_message)s
+WHERE event_id = %(event_id)s::uuid
+"""
+
+_CLOSE_OPEN: Final[LiteralString] = """
+UPDATE play_history AS play
+SET ended_at = finish.at,
+    duration_seconds = round(extract(epoch FROM finish.at - play.started_at), 3),
+    error_message = coalesce(play.error_message, 'its end was not seen; it ended at the latest by then')
+FROM (
+    SELECT id, greatest(started_at, least(to_timestamp(%(at)s::float8), (
+        SELECT min(later.started_at) FROM play_history AS later
+        WHERE later.station = open.station AND later.started_at > open.started_at
+    ))) AS at
+    FROM play_history AS open
+    WHERE station = %(station)s AND ended_at IS NULL AND duration_seconds IS NULL
+        AND event_id IS DISTINCT FROM %(still_on_air)s::uuid
+) AS finish
+WHERE play.id = finish.id
+"""
+
+_ERROR: Final[LiteralString] = """ INSERT INTO error_log (event_id, timestamp, station, service, severity,
+message, context) VALUES (%(event_id)s, to_timestamp(%(timestamp)s::float8), %(station)s, %(service)s, %(severity)s,
+%(message)s, %(context)s) ON CONFLICT (event_id) DO NOTHING
+"""
+
+_STATEMENTS: Final[dict[str, tuple[LiteralString, ...]]] = {
+    PLAY_STARTED: (_PLAY_STARTED, _PREVIOUS_ENDED),
+    PLAY_ENDED: (_PLAY_ENDED,),
+    CLOSE_OPEN: (_CLOSE_OPEN,),
+    ERROR: (_ERROR,),
+}
+
+
+_SHAPE: Final = (None, "42804", "42725", "42P18")
+"""States of a ProgrammingError that come from values a statement can't be given, rather than from the schema."""
+
+
+def apply(connection: psycopg.Connection[Any], kind: str, body: str) -> None:
+    """Carry out one record in the connection's transaction.
+
+    Raises psycopg.Error, and ValueError or KeyError for a record that is not one.
+    """
+    values = json.loads(body)
+    try:
+        for statement in _STATEMENTS[kind]:
+            connection.execute(statement, values)
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate in _SHAPE:
+            raise ValueError(f"not a record of the kind {kind}: {error}") from error
+        raise
+
+
+def play_started(
+    event_id: UUID | str,
+    event: TrackEvent,
+    *,
+    loop: str,
+    rule: str,
+    mapping_id: int | None,
+    started_at: float,
+    publisher_pid: int | None,
+) -> str:
+    """The body of a record: this track's loop went on the air. `started_at` is unix seconds."""
+    return _dump(
+        {
+            "event_id": str(event_id),
+            "station": event.station[:100],
+            "track_key": track_key(event.artist, event.title),
+            "artist": event.artist[:512],
+            "title": event.title[:512],
+            "album": event.album[:512],
+            "song_id": event.song_id and event.song_id[:128],
+            "loop": loop[:1024],
+            "rule": rule[:32],
+            "mapping_id": mapping_id,
+            "started_at": started_at,
+            "pid": publisher_pid,
+        }
+    )
+
+
+def play_ended(event_id: UUID | str, *, ended_at: float, had_errors: bool, error_message: str | None) -> str:
+    """The body of a record: that play left the air. `ended_at` is unix seconds."""
+    return _dump(
+        {
+            "event_id": str(event_id),
+            "ended_at": ended_at,
+            "had_errors": had_errors,
+            "error_message": error_message and error_message[:MAX_MESSAGE],
+        }
+    )
+
+
+def close_open(station: str, *, at: float, still_on_air: UUID | str | None) -> str:
+    """The body of a record: no play of the station but `still_on_air` outlived `at`, unix seconds."""
+    return _dump(
+        {"station": station[:100], "at": at, "still_on_air": None if still_on_air is None else str(still_on_air)}
+    )
+
+
+def error(
+    event_id: UUID | str,
+    timestamp: float,
+    *,
+    station: str | None,
+    service: str,
+    severity: str,
+    message: str,
+    context: Mapping[str, Any] | None,
+) -> str:
+    """The body of a record: a row for the error log. `timestamp` is unix seconds; no station is the whole
+    host.
+    """
+    return _dump(
+        {
+            "event_id": str(event_id),
+            "timestamp": timestamp,
+            "station": (station or "*")[:100],
+            "service": service[:64],
+            "severity": severity.upper()[:16],
+            "message": message[:MAX_MESSAGE],
+            "context": _context(context or {}),
+        }
+    )
+
+
+def _context(context: Mapping[str, Any]) -> str:
+    text = json.dumps(_plain(context), allow_nan=False, ensure_ascii=False)
+    if len(text) > MAX_CONTEXT:
+        return json.dumps({"truncated": text[: MAX_CONTEXT // 2]}, ensure_ascii=False)
+    return text
+
+
+def _dump(values: dict[str, Any]) -> str:
+    return json.dumps(_plain(values), allow_nan=False)
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """`value` as JSON that PostgreSQL can hold: no NUL, no half of a surrogate pair, no NaN, no cycle."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode()
+    if depth < 8:
+        if isinstance(value, Mapping):
+            return {_plain(str(key)): _plain(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [_plain(item, depth + 1) for item in value]
+    return _plain(str(value)[:1000])

@@ -1,0 +1,1 @@
+DROP FUNCTION radio_purge(integer, integer);
