@@ -7,7 +7,9 @@ One migrator works at a time, by an advisory lock that PostgreSQL itself drops w
 own lock is a row, which would stay behind; under ours it means nothing and is removed.
 """
 
+import argparse
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,12 @@ import yoyo  # type: ignore[import-untyped]  # it ships no types
 from procrastinate.schema import SchemaManager
 from psycopg.conninfo import conninfo_to_dict
 
+from hook_service import config
+
 from .pool import conninfo
+
+# Beside the package in a checkout and in a release directory.
+DEFAULT_DIRECTORY: Final = Path(__file__).resolve().parents[2] / "sql"
 
 _LOCK: Final = 0x72616469_6F000001
 """Of this project alone among advisory locks: "radio", and a number."""
@@ -119,3 +126,28 @@ def _apply_queue_schema(connection: psycopg.Connection) -> bool:
     with connection.transaction():
         connection.execute(SchemaManager.get_schema())
     return True
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`radio-migrate`: bring the database of the host's configuration up to date; exit 0 when it is."""
+    parser = argparse.ArgumentParser(description="Bring the database to this version's schema.")
+    parser.add_argument("--config", type=Path, default=config.DEFAULT_PATH, help="default: %(default)s")
+    parser.add_argument("--sql", type=Path, default=DEFAULT_DIRECTORY, help="the migrations; default: %(default)s")
+    arguments = parser.parse_args(argv)
+    try:
+        applied = migrate(config.load(arguments.config).dsn(), arguments.sql)
+    except config.ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except FileNotFoundError as error:
+        print(f"{error}; name the directory of the migrations with --sql", file=sys.stderr)
+        return 1
+    except psycopg.Error as error:
+        print(f"The database can't be migrated: {error}; see database.dsn in {arguments.config}", file=sys.stderr)
+        return 1
+    print(f"applied: {', '.join(applied)}" if applied else "nothing to apply")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+# `make station` puts a demo station on the air on loopback; `make test` is what the CI runs. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# Debian's own Python: what a host runs, whatever else is first on PATH.
+SYSTEM_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMPS := $(VENV)/.stamps
+
+AUDIO_URL ?=
+PROFILE ?= 720p30
+SWITCH_DELAY ?=
+STATIONS ?= 1
+RUN_DIR ?= .run
+export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
+
+SHELL_SCRIPTS = .ci/run $(shell find tests roles templates -name '*.sh' -not -path '*/.run/*' 2>/dev/null)
+
+.PHONY: help setup station test lint format unit integration bench lock clean packages
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+
+setup: packages $(STAMPS)/service $(STAMPS)/tools ## install what is missing: Debian packages, then .venv
+
+packages:
+	@tests/rig/install-packages.sh
+
+$(PY):
+	$(SYSTEM_PYTHON) -m venv --clear $(VENV)
+
+$(STAMPS)/service: hook_service/requirements.lock | packages $(PY)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/tools: requirements.txt $(STAMPS)/service | packages
+	$(PY) -m pip install --quiet --disable-pip-version-check -r $<
+	@mkdir -p $(@D) && touch $@
+
+station: packages $(STAMPS)/service ## a demo station on the air in the foreground; AUDIO_URL= PROFILE= SWITCH_DELAY= STATIONS=
+	@exec $(PY) -m tests.rig station
+
+test: lint ## everything: lint, unit, integration with the real processes
+	$(PY) -m pytest tests/unit $(wildcard tests/integration)
+
+lint: setup ## ruff, mypy, yamllint, shellcheck
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy --strict hook_service tests
+	$(VENV)/bin/yamllint --strict .
+	shellcheck $(SHELL_SCRIPTS)
+
+format: setup ## let ruff rewrite what it can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+unit: setup ## the unit tests alone
+	$(PY) -m pytest tests/unit
+
+integration: setup ## the integration tests alone
+	$(PY) -m pytest tests/integration
+
+bench: packages $(STAMPS)/service ## measure against the original's design; writes docs/benchmarks.md
+	$(PY) -m tests.bench
+
+lock: setup ## resolve the dependencies anew, within what the two inputs allow
+	cd hook_service && ../$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" -o requirements.txt requirements.in
+
+clean: ## remove what was built or run here
+	@test ! -d $(RUN_DIR) || flock --nonblock --conflict-exit-code 75 $(RUN_DIR) true \
+	    || { echo "a station still runs in $(RUN_DIR): end it first" >&2; exit 1; }
+	@# What its unprivileged servers could not keep below the run directory is linked from there.
+	@for link in $(RUN_DIR)/postgres $(RUN_DIR)/icecast; do \
+	    if [[ -L $$link ]]; then rm -rf -- "$$(readlink "$$link")"; fi; \
+	done
+	rm -rf .run $(RUN_DIR) $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build \
+	    hook_service/build hook_service/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
