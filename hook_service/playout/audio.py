@@ -19,10 +19,16 @@ from hook_service.playout.timeline import AUDIO_FRAME_SECONDS, RateControl
 CUSHION_SECONDS = 1.0
 # Beyond this the mount is not read on: it sends faster than anyone listens (a file, not a live mount).
 FULL_SECONDS = 4.0
-# A connection's burst is over when this long has passed without more arriving than is played meanwhile.
+# A connection's burst is over when no more than this much has arrived in so long: twice real time is a burst, a lump
+# of 4 KB at 64 kb/s is not.
 SETTLE_SECONDS = 0.3
-# … and at the latest after this: a slow mount's ordinary lumps are as long as that.
+SETTLED_SECONDS = 0.55
+# … and at the latest after this: the lumps of a slower mount are longer.
 SETTLE_LIMIT_SECONDS = 2.0
+# What was still on its way at the join (FFmpeg starts haltingly on a busy host) is found by the lowest level of each
+# second, which lumps do not touch, and left out as well; after this long the level is the clock's business.
+SURPLUS_WATCH_SECONDS = 5.0
+SURPLUS_SECONDS = 0.3
 # The floor bridges a moment before the fallback begins, so that a hiccup does not put music on the air.
 MOMENT_SECONDS = 0.2
 
@@ -38,8 +44,11 @@ class Cushion:
         self._playing: deque[bytes] = deque()
         self._arriving: deque[bytes] = deque()
         self._joined = False
-        self._settled_at: float | None = None
-        self._settle_limit = 0.0
+        self._began: float | None = None
+        self._lumps: deque[tuple[float, float]] = deque()
+        self._watch_until = 0.0
+        self._window_ends = 0.0
+        self._lowest = 0.0
         self.trimmed = 0
         """Frames of old sound that were left out at reconnects."""
 
@@ -51,7 +60,7 @@ class Cushion:
     @property
     def full(self) -> bool:
         """Whether the mount should not be read on for now."""
-        return max(self.seconds, len(self._arriving) * AUDIO_FRAME_SECONDS) > FULL_SECONDS
+        return self.seconds > FULL_SECONDS and self._joined
 
     @property
     def joined(self) -> bool:
@@ -61,8 +70,9 @@ class Cushion:
     def reconnect(self) -> None:
         """A new connection begins: what it sends is held back until its burst of old sound is over."""
         self._arriving.clear()
+        self._lumps.clear()
         self._joined = False
-        self._settled_at = None
+        self._began = None
 
     def add(self, frames: Iterable[bytes], now: float) -> None:
         """Frames that arrived at `now` (seconds, monotonic)."""
@@ -72,27 +82,47 @@ class Cushion:
         before = len(self._arriving)
         self._arriving.extend(frames)
         arrived = (len(self._arriving) - before) * AUDIO_FRAME_SECONDS
-        if arrived == 0:
-            return
-        # Each arrival moves the moment at which the connection would be up to date: it settles that long after
-        # the arrivals have become no more than real time.
-        if self._settled_at is None:
-            self._settle_limit = now + SETTLE_LIMIT_SECONDS
-            self._settled_at = now + SETTLE_SECONDS
-        elif arrived > SETTLE_SECONDS:
-            self._settled_at = min(now + SETTLE_SECONDS, self._settle_limit)
-
-    def join(self, now: float) -> bool:
-        """Take over the present connection's newest sound, if it has enough and its burst is over."""
-        if self._joined or self._settled_at is None or now < self._settled_at or len(self._arriving) < _CUSHION:
-            return False
         while len(self._arriving) > _CUSHION:
             self._arriving.popleft()
             self.trimmed += 1
+        if arrived:
+            self._lumps.append((now, arrived))
+            self._began = self._began if self._began is not None else now
+
+    def settle(self, now: float) -> None:
+        """To be called often: takes over a connection that is up to date, and leaves out what was still too much."""
+        if self._joined:
+            self._leave_out_surplus(now)
+        else:
+            self._join(now)
+
+    def _join(self, now: float) -> None:
+        """Take over the present connection's newest sound, if it has enough and its burst is over."""
+        if self._began is None or len(self._arriving) < _CUSHION:
+            return
+        while self._lumps and self._lumps[0][0] <= now - SETTLE_SECONDS:
+            self._lumps.popleft()
+        bursting = sum(seconds for _, seconds in self._lumps) > SETTLED_SECONDS
+        if now < self._began + (SETTLE_LIMIT_SECONDS if bursting else SETTLE_SECONDS):
+            return
         # What is left of the connection before is the same sound: both end at the mount's present.
         self._playing, self._arriving = self._arriving, deque()
         self._joined = True
-        return True
+        self._watch_until = now + SURPLUS_WATCH_SECONDS
+        self._window_ends, self._lowest = now + 1.0, self.seconds
+
+    def _leave_out_surplus(self, now: float) -> None:
+        if now > self._watch_until:
+            return
+        self._lowest = min(self._lowest, self.seconds)
+        if now < self._window_ends:
+            return
+        surplus = self._lowest - CUSHION_SECONDS
+        if surplus > SURPLUS_SECONDS:
+            for _ in range(round(surplus / AUDIO_FRAME_SECONDS)):
+                self._playing.popleft()
+                self.trimmed += 1
+        self._window_ends, self._lowest = now + 1.0, self.seconds
 
     def take(self) -> bytes | None:
         """The frame for the next slot, or None when there is none."""

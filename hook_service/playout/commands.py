@@ -18,14 +18,16 @@ _COPY = ["-map", "0:v:0", "-map", "0:a:0", "-c", "copy", "-copyts"]
 _FLV = ["-tag:v", "7", "-tag:a", "10", "-flvflags", "no_duration_filesize", "-f", "flv"]
 
 
-def audio(url: str, kbps: int) -> list[str]:
-    """The mount, whatever it is encoded in, as ADTS AAC on standard output."""
+def audio(url: str, kbps: int, demuxer: str | None) -> list[str]:
+    """The mount, whatever it is encoded in, as ADTS AAC on standard output. `demuxer` None: FFmpeg finds out."""
+    known = ["-f", demuxer] if demuxer else []
     return [
         *_QUIET,
         # FFmpeg's default probing of an MP3 mount takes 5 s.
         *("-probesize", "65536", "-analyzeduration", "1000000"),
         *("-rw_timeout", "5000000", "-user_agent", "Steadycast", "-threads", "1"),
         *("-protocol_whitelist", "http,https,httpproxy,tcp,tls,crypto"),
+        *known,
         *("-i", url, "-map", "0:a:0", "-vn", "-sn", "-dn"),
         # The fast coder costs half the CPU of the default one.
         *("-c:a", "aac", "-aac_coder", "fast", "-b:a", f"{kbps}k", "-threads", "1"),

@@ -57,7 +57,7 @@ class Control:
             os.umask(previous)
         self._inode = path.stat().st_ino
         self._socket.listen(64)
-        reactor.on_readable(self._socket.fileno(), self._accept)
+        self._listen()
 
     def publish(self, kind: str, **values: Any) -> None:
         """An event for everyone who follows, and for those who come later."""
@@ -70,7 +70,9 @@ class Control:
                 client.send(line)
 
     def close(self) -> None:
-        """Take the socket away."""
+        """Take the socket away, once."""
+        if self._socket.fileno() < 0:
+            return
         self._reactor.forget(self._socket.fileno())
         self._socket.close()
         # A successor may have put its own socket there already.
@@ -79,10 +81,22 @@ class Control:
                 self._path.unlink()
 
     def _accept(self) -> None:
-        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+        try:
             connection, _ = self._socket.accept()
-            connection.setblocking(False)
-            self._clients.add(_Client(self._reactor, connection, self._answer, self._clients.discard))
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # Out of descriptors: those who wait would wake us without end.
+            _log.warning("No more clients of the control socket for a second: %s", error)
+            self._reactor.forget(self._socket.fileno())
+            self._reactor.call_later(1.0, self._listen)
+            return
+        connection.setblocking(False)
+        self._clients.add(_Client(self._reactor, connection, self._answer, self._clients.discard))
+
+    def _listen(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._reactor.on_readable(self._socket.fileno(), self._accept)
 
     def _answer(self, client: _Client, line: bytes) -> None:
         try:
@@ -102,8 +116,15 @@ class Control:
         except KeyError as error:
             known = ", ".join(sorted([*self._handlers, "events"]))
             answer = {"ok": False, "error": f"{error.args[0]!r} is missing or unknown; ops: {known}"}
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             answer = {"ok": False, "error": f"not a request: {error}; send one JSON object a line"}
+        except Exception:
+            # Whatever is wrong with an order, the broadcast goes on.
+            _log.exception(
+                "An order could not be carried out",
+                extra={"context": {"order": line[:500].decode("utf-8", "replace")}},
+            )
+            answer = {"ok": False, "error": "the order could not be carried out; the log says why"}
         client.send(_line(answer))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable
 
 from hook_service.library.profiles import Profile
@@ -20,8 +21,11 @@ from hook_service.playout.supervise import Policy
 
 TURN_OVER_MS = flv.LAST_MS - 3_600_000
 POLICY = Policy(stale=4.0, spawning=5.0, backoff=0.1, backoff_limit=1.0, slow=1.0)
-# The publisher's pipe: two to three seconds of the stream. When it is full the publisher has stopped reading.
+# The publisher's pipe: two to three seconds of the stream.
 PIPE_BYTES = 1 << 20
+# With the pipe full, a publisher that takes nothing for so long has stopped reading; nor may so much wait for it.
+STALL_SECONDS = 2.0
+BACKLOG_BYTES = 16 << 20
 _F_SETPIPE_SZ = 1031
 _IOV_MAX = 512
 
@@ -57,7 +61,7 @@ class Line:
         self._file: int | None = None
         self._avcc: bytes | None = None
         self._out: list[bytes | memoryview] = []
-        self._blocked = False
+        self._took_at = 0.0
         self._ever_joined = False
         self.process = Process(
             reactor,
@@ -106,6 +110,8 @@ class Line:
             except OSError:  # it has just died; its exit is on its way
                 self._out.clear()
                 return
+            if written:
+                self._took_at = time.monotonic()
             total = 0
             for done, part in enumerate(some):
                 total += len(part)
@@ -115,18 +121,19 @@ class Line:
             else:
                 del self._out[: len(some)]
                 continue
-            self._stalled()
+            self._wait()
             return
+        self._took_at = time.monotonic()
 
     def end(self) -> None:
         """End its publisher in good order."""
         self._ended()
         self.process.want(False)
 
-    def _stalled(self) -> None:
-        # The pipe holds seconds: by now the publisher is beyond waiting for.
-        if not self._blocked:
-            self._blocked = True
+    def _wait(self) -> None:
+        waited = time.monotonic() - self._took_at
+        if waited > STALL_SECONDS or sum(map(len, self._out)) > BACKLOG_BYTES:
+            self._ended()
             self.process.kill("it has stopped reading the timeline")
 
     def _begin(self, ms: int, avcc: bytes) -> None:
@@ -143,13 +150,17 @@ class Line:
         self._ever_joined = True
 
     def _put(self, kind: int, ms: int, body: bytes) -> None:
-        self.flv_ms = ms - (self.base or 0)
+        now = ms - (self.base or 0)
+        self.flv_ms = min(now, flv.LAST_MS)
+        if now > flv.LAST_MS:
+            return  # only after a playout was away while the time ended: the next line is about to begin
         self._out += (flv.tag_header(kind, len(body), self.flv_ms), body, flv.tag_trailer(len(body)))
 
     def _spawned(self, pipes: Pipes) -> None:
         if pipes.stdin is None:
             return
         self._file = pipes.stdin
+        self._took_at = time.monotonic()
         # Where that is not permitted the pipe holds 64 KB, and a slow publisher is replaced sooner.
         with contextlib.suppress(OSError):
             fcntl.fcntl(pipes.stdin, _F_SETPIPE_SZ, PIPE_BYTES)
@@ -159,7 +170,6 @@ class Line:
     def _ended(self) -> None:
         self._file = None
         self._avcc = None
-        self._blocked = False
         self._out.clear()
 
 

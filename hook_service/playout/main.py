@@ -230,7 +230,7 @@ class Playout:
         self._second()
         for line in self._lines.all():
             line.end()
-        self._source.process.want(False)
+        self._source.stop()
 
         def ended() -> None:
             if all(p.pid is None for p in [self._source.process, *(line.process for line in self._lines.all())]):

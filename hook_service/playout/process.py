@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from hook_service.playout.reactor import Reactor
 from hook_service.playout.supervise import Action, Policy, State, Supervision
@@ -69,8 +70,10 @@ class Process:
         self._redact = redact
         self._child: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
+        self._killed_because: str | None = None
         self._files: list[int] = []
         self._stdin: int | None = None
+        self._stderr = -1
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._partial: dict[str, bytes] = {}
         self._telling: dict[str, str] = {}
@@ -102,7 +105,7 @@ class Process:
     def kill(self, why: str) -> None:
         """End it at once: it has stopped doing its work."""
         if self._child is not None:
-            self.last_error = why
+            self._killed_because = why
             _log.warning("Killing %s: %s", self.name, why, extra={"context": {"process": self.name, "pid": self.pid}})
             self._signal(signal.SIGKILL)
 
@@ -181,34 +184,38 @@ class Process:
                 os.close(file)
         self._files = ours
         self._stdin = own_in
+        self._stderr = own_err
         self.pid = self._child.pid
         self._pidfd = os.pidfd_open(self.pid)
         self._words.clear()
+        self._killed_because = None
         self._partial.clear()
         self._telling = {}
         self.progress = {}
         self._reactor.on_readable(self._pidfd, self._exited)
-        self._reactor.on_readable(own_err, lambda: self._lines(own_err, "stderr", self._said))
+        self._reactor.on_readable(own_err, partial(self._lines, own_err, "stderr", self._said))
         if own_progress is not None:
-            self._reactor.on_readable(own_progress, lambda: self._lines(own_progress, "progress", self._told))
+            self._reactor.on_readable(own_progress, partial(self._lines, own_progress, "progress", self._told))
         self.supervision.spawned(time.monotonic())
         self._tell(before)
         if self._on_spawn is not None:
             self._on_spawn(Pipes(own_in, own_out))
 
-    def _lines(self, file: int, stream: str, take: Callable[[str], None]) -> None:
+    def _lines(self, file: int, stream: str, take: Callable[[str], None]) -> bool:
+        """Take the lines that are there; whether there may be more."""
         try:
             data = os.read(file, 65536)
         except BlockingIOError:
-            return
+            return False
         if not data:
             self._reactor.forget(file)
-            return
+            return False
         *lines, rest = (self._partial.get(stream, b"") + data).replace(b"\r", b"\n").split(b"\n")
         self._partial[stream] = rest[-4096:]
         for line in lines:
             if line:
                 take(line.decode("utf-8", "replace"))
+        return True
 
     def _said(self, line: str) -> None:
         line = _ADDRESS.sub("]", self._redact(line))[:1000]
@@ -241,6 +248,10 @@ class Process:
         before = self.state
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)  # what it may have left behind
+        while self._lines(self._stderr, "stderr", self._said):
+            pass
+        if self._partial.get("stderr"):
+            self._said(self._partial.pop("stderr").decode("utf-8", "replace"))
         for file in [self._pidfd, *self._files]:
             self._reactor.forget(file)
             os.close(file)
@@ -253,7 +264,8 @@ class Process:
         self.supervision.exited(time.monotonic())
         if self.state in (State.CRASHED, State.FAILED):
             ended = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
-            self.last_error = "; ".join([ended, *self._words])[:2000]
+            reasons = [self._killed_because] if self._killed_because else []
+            self.last_error = "; ".join([*reasons, ended, *self._words])[:2000]
         self._tell(before)
         self.pid = None
         self.check()

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-Callback = Callable[[], None]
+Callback = Callable[[], object]
 
 
 class Timer:
@@ -124,10 +124,10 @@ class Reactor:
             for key, mask in self._selector.select(timeout):
                 for event, callback in list(key.data.items()):
                     # An earlier callback of this round may have forgotten the file.
-                    if mask & event and self._selector.get_map().get(key.fd) is not None:
+                    if self._running and mask & event and self._selector.get_map().get(key.fd) is not None:
                         callback()
             now = time.monotonic()
-            while timers and timers[0].when <= now:
+            while self._running and timers and timers[0].when <= now:
                 due = heapq.heappop(timers).callback
                 if due is not None:
                     due()
@@ -136,4 +136,5 @@ class Reactor:
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
         for _ in range(len(self._posted)):
-            self._posted.popleft()()
+            if self._running:
+                self._posted.popleft()()

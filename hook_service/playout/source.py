@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import threading
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from hook_service.playout import commands
 from hook_service.playout.adts import AdtsReader
@@ -16,6 +19,34 @@ from hook_service.playout.supervise import Policy
 # A mount that is away is usually back within seconds, and asking costs it nothing: never wait for long.
 POLICY = Policy(stale=4.0, spawning=8.0, backoff=0.25, backoff_limit=2.0, slow=3.0)
 _READ = 1 << 16
+_ASK_SECONDS = 2.0
+# A mount's burst begins in the middle of a frame: left to guess, FFmpeg reads 3 to 4.5 s of it to be sure.
+_DEMUXERS = {
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+    "audio/aac": "aac",
+    "audio/aacp": "aac",
+    "audio/x-aac": "aac",
+    "audio/ogg": "ogg",
+    "application/ogg": "ogg",
+}
+
+
+def demuxer(url: str) -> str | None:
+    """FFmpeg's name for what a mount says it sends, None where it says nothing known. Blocks for seconds at most."""
+    parts = urlsplit(url)
+    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connect(parts.hostname or "", parts.port, timeout=_ASK_SECONDS)
+    try:
+        # GET, because not every server of streams answers HEAD; nothing but the header is read.
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        connection.request("GET", path, headers={"User-Agent": "Steadycast"})
+        kind = connection.getresponse().headers.get_content_type()
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return _DEMUXERS.get(kind)
 
 
 class Source:
@@ -24,6 +55,11 @@ class Source:
     def __init__(
         self, reactor: Reactor, url: str, kbps: int, cushion: Cushion, on_state: Callable[[Process], None]
     ) -> None:
+        self._reactor = reactor
+        self._url = url
+        self._format: str | None = None
+        self._asking = False
+        self._begun = False
         self._cushion = cushion
         self._reader = AdtsReader()
         self._file: int | None = None
@@ -32,13 +68,13 @@ class Source:
             reactor,
             "audio",
             POLICY,
-            lambda: commands.audio(url, kbps),
+            lambda: commands.audio(url, kbps, self._format),
             stdout=True,
             on_spawn=self._spawned,
             on_exit=self._ended,
             on_state=on_state,
         )
-        self.process.want(True)
+        self._ask()
 
     def poll(self) -> None:
         """Take what has arrived."""
@@ -57,7 +93,12 @@ class Source:
         if (self._cushion.full or (data and frames)) and now - self._moved > 0.5:
             self._moved = now
             self.process.moved()
-        self._cushion.join(now)
+        self._cushion.settle(now)
+
+    def stop(self) -> None:
+        """End it in good order."""
+        self._begun = True  # an answer still to come must not start it
+        self.process.want(False)
 
     def _spawned(self, pipes: Pipes) -> None:
         self._file = pipes.stdout
@@ -67,3 +108,23 @@ class Source:
     def _ended(self) -> None:
         self._file = None
         self._cushion.reconnect()
+        self._ask()
+
+    def _ask(self) -> None:
+        """Find out, beside everything else, what the mount sends now: it counts from the next start on."""
+        if self._asking:
+            return
+        self._asking = True
+
+        def ask() -> None:
+            found = demuxer(self._url)
+            self._reactor.post(lambda: self._answered(found))
+
+        threading.Thread(target=ask, name="mount", daemon=True).start()
+
+    def _answered(self, found: str | None) -> None:
+        self._asking = False
+        self._format = found or self._format
+        if not self._begun:
+            self._begun = True
+            self.process.want(True)

@@ -57,7 +57,9 @@ def load_anchor(path: Path) -> Anchor | None:
     except TypeError:
         return None
     numbers = (anchor.position, anchor.monotonic, anchor.base)
-    return anchor if all(isinstance(n, int) for n in numbers) and isinstance(anchor.relay_key, str) else None
+    sound = all(type(n) is int for n in numbers) and isinstance(anchor.relay_key, str)
+    # A line's time begins when it does, not later.
+    return anchor if sound and anchor.position >= 0 and anchor.base * 1_000_000 <= anchor.position else None
 
 
 def save_on_air(path: Path, on_air: OnAir) -> None:
@@ -69,9 +71,12 @@ def load_on_air(path: Path) -> OnAir | None:
     """What was on the air, or None."""
     raw = _load(path)
     try:
-        return OnAir(**raw) if raw is not None else None
+        on_air = OnAir(**raw) if raw is not None else None
     except TypeError:
         return None
+    if on_air is None or not (isinstance(on_air.loop, str) and isinstance(on_air.default, str)):
+        return None
+    return on_air if on_air.play_id is None or isinstance(on_air.play_id, str) else None
 
 
 def _save(path: Path, value: dict[str, Any]) -> None:
@@ -86,7 +91,7 @@ def _save(path: Path, value: dict[str, Any]) -> None:
 def _load(path: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -88,8 +88,10 @@ class Supervision:
             self._given_up = False
             self._crashes.clear()
         self.wanted = wanted
-        if not wanted:
+        if not wanted and self._alive:
             self.restart(now)
+        elif not wanted:
+            self._enter(State.STOPPED, now)
 
     def restart(self, now: float) -> None:
         """End it in good order. Where it is wanted it is then started again, with nothing held against it."""
@@ -127,7 +129,8 @@ class Supervision:
             return
         if asked and not self._killed:
             self._spawn_at = now
-            self._enter(State.CRASHED if self.state is State.SPAWNING else State.STOPPED, now)
+            if not self._given_up:
+                self._enter(State.CRASHED if self.state is State.SPAWNING else State.STOPPED, now)
             return
         self._failures += 1
         self._crashes.append(now)

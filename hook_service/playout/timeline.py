@@ -21,11 +21,11 @@ AUDIO_FRAME_SECONDS = AUDIO_FRAME / AUDIO_RATE
 
 # The most that the rate may leave the host's clock: a crystal is within 100 ppm, a bad VPS within 300.
 RATE_LIMIT_PPM = 500
-# ppm for each second that the buffer is away from its target. The loop is of the first order with a time constant
-# of 1e6 / 1000 s; it can't overshoot, and at 300 ppm the buffer settles 0.3 s from its target.
-RATE_GAIN_PPM = 1_000
+# ppm for each second that the buffer is off its target. The loop's time constant is 1e6 / 3000 s, far above that
+# of the smoothing, so it can't overshoot; at 300 ppm the buffer settles 0.1 s from its target.
+RATE_GAIN_PPM = 3_000
 # The mount delivers in lumps of some 200 ms: the level is smoothed over many of them before it steers anything.
-LEVEL_SMOOTHING_SECONDS = 20.0
+LEVEL_SMOOTHING_SECONDS = 60.0
 
 Kind = Literal["audio", "video"]
 

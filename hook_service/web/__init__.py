@@ -1,0 +1,1 @@
+"""The HTTP service: webhooks in, switches out, the operator's API, health and metrics."""

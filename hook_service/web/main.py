@@ -1,0 +1,162 @@
+"""`radio-web`: webhooks, the operator's API, health and metrics of all stations on this host."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import signal
+import sys
+import threading
+from types import FrameType
+
+from hook_service import config
+from hook_service.config import Host
+from hook_service.observe import log as logs
+from hook_service.observe import notify
+from hook_service.observe.metrics import GaugesCollector, Metrics, StationsCollector
+from hook_service.web.app import Services, create_app
+from hook_service.web.auth import Guard
+from hook_service.web.director import Director
+from hook_service.web.health import Health
+from hook_service.web.plays import Memory
+from hook_service.web.relay import bytes_in
+from hook_service.web.server import Server, build
+from hook_service.web.stations import Stations
+from hook_service.web.store import Store
+
+SWITCH_INTERVAL = 0.001
+"""Seconds after which a thread that computes lets another have its turn (Python's own 5 ms add up to the latency)."""
+ALIVE_EVERY = 5.0
+PURGE_EVERY = 24 * 3600.0
+
+log = logging.getLogger("radio.web")
+
+
+class Web:
+    """The whole process, without its signals and its command line."""
+
+    def __init__(self, host: Host) -> None:
+        self._store = Store(host)
+        self._metrics = Metrics(host.stations)
+        stations = Stations(host.paths.run, host.stations)
+        state = host.paths.state / "web"
+        self.directors = {
+            name: Director(
+                name,
+                run=host.paths.run,
+                memory=Memory.load(state / f"{name}.json"),
+                resolver=self._store.resolver,
+                recorder=self._store.outbox,
+                metrics=self._metrics,
+                switch_delay=station.switch_delay,
+                alive_before=self._store.outbox.previous_alive,
+            )
+            for name, station in host.stations.items()
+        }
+        health = Health(
+            stations,
+            {name: list(station.destinations) for name, station in host.stations.items()},
+            self._store.state,
+            lambda: bytes_in(host.relay.stat),
+        )
+        self._metrics.registry.register(StationsCollector(stations.statuses))
+        self._metrics.registry.register(
+            GaugesCollector(
+                (
+                    "radio_outbox_pending",
+                    "Records that are not in the database yet",
+                    lambda: float(self._store.outbox.pending),
+                ),
+                (
+                    "radio_database_up",
+                    "1 while the database answers",
+                    lambda: float(self._store.state().database_up),
+                ),
+                (
+                    "radio_snapshot_age_seconds",
+                    "Seconds since the mappings in memory were known to be the database's",
+                    lambda: self._store.keeper.age,
+                ),
+            )
+        )
+        services = Services(host, Guard(host), self._metrics, self.directors, health, self._store, stations)
+        self.app = create_app(services)
+        self.server: Server = build(self.app, host.web)
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Serve until `end()`."""
+        self._store.start()
+        for director in self.directors.values():
+            director.start()
+        threading.Thread(target=self._look_after, name="watchdog", daemon=True).start()
+        # What exists now lives for ever: the collector need not look at it again. What starting took goes back.
+        gc.collect()
+        gc.freeze()
+        ctypes.CDLL(None).malloc_trim(0)
+        try:
+            self.server.run()
+        finally:
+            self._ended.set()
+            for director in self.directors.values():
+                director.stop()
+            self._store.close()
+
+    def end(self) -> None:
+        """Finish what is being answered, and return from `run()`. For signal handlers."""
+        self._ended.set()
+        self.server.stop()
+
+    def _look_after(self) -> None:
+        """Ready once a request could be served, then alive as long as one could."""
+        interval = min(notify.watchdog_interval() or ALIVE_EVERY, ALIVE_EVERY)
+        said = False
+        purged = 3600.0  # not while everything starts
+        while not self._ended.is_set():
+            if self.server.alive(timeout=interval):
+                if not said:
+                    notify.ready()
+                    said = True
+                    log.info("Serving", extra={"context": {"stations": sorted(self.directors)}})
+                notify.watchdog()
+            elif not self._ended.is_set():
+                log.error("Requests are not being served")
+            if self._ended.wait(interval):
+                return
+            purged -= interval
+            if purged <= 0:
+                purged = PURGE_EVERY
+                self._store.purge()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of the systemd unit `radio-web`."""
+    arguments = config.argument_parser("Serve webhooks, the operator's API, health and metrics.").parse_args(argv)
+    try:
+        host = config.load(arguments.config)
+    except config.ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    logs.setup("radio-web", host.paths.log)
+    for line in host.missing_credentials():
+        log.warning(line)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        web = Web(host)
+    except OSError as error:
+        print(f"{host.web.listen}: can't be served on ({error})", file=sys.stderr)
+        return 1
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        notify.stopping()
+        web.end()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    web.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""What a station's director knows of plays, kept on disk so that a restart of the web process loses nothing.
+
+The playout's events carry a play's id and no more. What the id stands for (the song, the mapping, the webhook
+it came from) is only known here, from the moment the switch is sent until the play is on the air.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hook_service.tracks.nowplaying import Song, TrackEvent
+from hook_service.tracks.resolver import Resolution
+
+KEPT = 64  # plays; more than one is only pending while webhooks come faster than pictures change
+
+log = logging.getLogger("radio.web.plays")
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A track on its way to the screen, or on it. `received` is when its webhook came, in Unix seconds."""
+
+    play_id: str
+    event: TrackEvent
+    resolution: Resolution
+    received: float
+    request_id: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values from which `from_json` makes an equal play."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Play:
+        """Raises KeyError or TypeError for what `to_json` did not write."""
+        event = dict(document["event"])
+        following = event.pop("next")
+        resolution = dict(document["resolution"])
+        resolution["problems"] = tuple(resolution["problems"])
+        return cls(
+            play_id=document["play_id"],
+            event=TrackEvent(**event, next=Song(**following) if following else None),
+            resolution=Resolution(**resolution),
+            received=float(document["received"]),
+            request_id=document["request_id"],
+        )
+
+
+@dataclass(slots=True)
+class Memory:
+    """Everything of a station that outlives the process."""
+
+    path: Path
+    gate: dict[str, Any] = field(default_factory=dict)
+    marks: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """For each followed socket: the boot id and sequence number of the last event that was dealt with."""
+    plays: OrderedDict[str, Play] = field(default_factory=OrderedDict)
+    current: str | None = None
+    """The id of the play on the air, while its history is open."""
+    fault: str | None = None
+    """What went wrong with the play on the air, for its row."""
+    _complained: bool = False
+
+    @classmethod
+    def load(cls, path: Path) -> Memory:
+        """What was kept; nothing where there is no file, or an unreadable one."""
+        memory = cls(path)
+        try:
+            document = json.loads(path.read_bytes())
+            plays = [Play.from_json(play) for play in document["plays"]]
+            memory.gate = dict(document["gate"])
+            memory.marks = {name: (str(boot), int(seq)) for name, (boot, seq) in document["marks"].items()}
+            memory.plays = OrderedDict((play.play_id, play) for play in plays)
+            memory.current, memory.fault = document["current"], document["fault"]
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warning("Kept plays are unreadable and start anew", extra={"context": {"error": str(error)}})
+            return cls(path)
+        return memory
+
+    def add(self, play: Play) -> None:
+        """Remember a play; the oldest is forgotten where there are too many, but never the one on the air."""
+        self.plays[play.play_id] = play
+        for old in list(self.plays):
+            if len(self.plays) <= KEPT:
+                break
+            if old != self.current:
+                del self.plays[old]
+
+    def on_air(self, play_id: str) -> None:
+        """A play came on the air: it is the current one, and those before it never will be."""
+        for older in list(self.plays):
+            if older == play_id:
+                break
+            del self.plays[older]
+        self.current, self.fault = play_id, None
+
+    def save(self) -> None:
+        """Write it all, so that a crash leaves the old file or the new one. A full disk costs only the memory."""
+        document = {
+            "gate": self.gate,
+            "marks": self.marks,
+            "plays": [play.to_json() for play in self.plays.values()],
+            "current": self.current,
+            "fault": self.fault,
+        }
+        draft = self.path.with_suffix(".new")
+        try:
+            draft.write_bytes(json.dumps(document).encode())
+            draft.replace(self.path)
+            self._complained = False
+        except OSError as error:
+            if not self._complained:
+                log.warning(
+                    "Plays can't be kept; a restart now would lose the track on its way",
+                    extra={"context": {"path": str(self.path), "error": error.strerror}},
+                )
+            self._complained = True
