@@ -1,0 +1,355 @@
+"""Preparing one loop: probe, entry, body, check, index, rename. Blocking; one call is one thread's work."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from . import atomic, catalog, verify
+from .catalog import Source
+from .child import BACKGROUND_NICE, URGENT_NICE, Cancelled, Child, ChildFailed
+from .errors import NotNow, Refused, RefusedForProfile
+from .ffmpeg import MAX_SECONDS, MIN_SECONDS, STILL_SECONDS, Media, body_command, entry_command
+from .loopfile import BODY, ENTRY, INDEX, PARTIAL, PLAN, LoopDamaged, open_loop
+from .probe import last_line, probe
+from .profiles import Profile
+from .verify import Checked, Unfit, check, deviation, threads
+from .writer import survey
+
+__all__ = ["Job", "clean", "nvenc_works", "prepare"]
+
+_RETRY = "body.retry.flv"
+_TRIES = 4
+
+
+@dataclass(slots=True)
+class Job:
+    """One loop being prepared. Other threads may read `percent` and `partial`, call `hurry` and set `cancel`.
+
+    `on_encoding` is called once, with the `.partial` directory, as soon as FFmpeg runs (or is found to run already
+    in another process or thread).
+    """
+
+    library: Path
+    profile: Profile
+    source: Source
+    fd: int
+    urgent: bool = False
+    cancel: threading.Event = field(default_factory=threading.Event)
+    on_encoding: Callable[[Path], None] | None = None
+    encoder: str | None = None
+    is_slate: bool = False
+    percent: int = 0
+    partial: Path | None = None
+    _child: Child | None = None
+
+    @property
+    def nice(self) -> int:
+        """The priority of what this job starts."""
+        return URGENT_NICE if self.urgent else BACKGROUND_NICE
+
+    def hurry(self) -> None:
+        """Somebody waits for this now: raise its priority."""
+        if not self.urgent:
+            self.urgent = True
+            child = self._child
+            if child is not None:
+                child.hurry()
+
+    def started(self, partial: Path) -> None:
+        """FFmpeg runs."""
+        if self.partial is None:
+            self.partial = partial
+            if self.on_encoding is not None:
+                self.on_encoding(partial)
+
+    def run(self, command: list[str], directory: Path, seconds: float, frames: int | None) -> None:
+        """Run one FFmpeg that writes `seconds` of video into `directory`; `frames` is for the percentage."""
+
+        def progress(done: int) -> None:
+            if frames:
+                self.percent = min(99, 100 * done // frames)
+
+        # Twice the bitrate for that long, and room for containers that lie about their duration.
+        room = int(self.profile.video_kbps * 250 * (seconds + 60))
+        bounded = "h264_nvenc" not in command
+        child = Child(command, nice=self.nice, fds=(self.fd,), cwd=directory, file_bytes=room, bounded_memory=bounded)
+        self._child = child
+        try:
+            self.started(directory)
+            # A host that needs a minute for a second of video is not going to play it, but may prepare it overnight.
+            child.wait(limit=600 + 60 * seconds, cancel=self.cancel, progress=progress)
+        finally:
+            self._child = None
+
+
+def prepare(job: Job) -> Path:
+    """Prepare a loop and return its directory; does nothing when it is there already.
+
+    Raises Refused (remembered), NotNow (no room, source changed, FFmpeg missing …) or Cancelled. Whatever happens,
+    no directory that is not a whole, checked loop is left under the final name.
+    """
+    final = catalog.prepared_dir(job.library, job.profile, job.source.sha256)
+    while True:
+        if is_whole(final):
+            return final
+        if job.cancel.is_set():
+            raise Cancelled
+        reason = None if job.is_slate else catalog.refusal(job.library, job.source.sha256, job.profile)
+        if reason is not None:
+            raise Refused(reason)
+        try:
+            with _claimed(final.with_name(final.name + PARTIAL), job) as partial:
+                if partial is None:
+                    continue
+                try:
+                    _fill(job, partial)
+                    _finish(partial, final)
+                except BaseException:
+                    shutil.rmtree(partial, ignore_errors=True)
+                    raise
+        except LoopDamaged as error:
+            raise NotNow(str(error)) from error
+        except OSError as error:
+            why = "no space left for prepared loops" if catalog.is_full(error) else f"{error}"
+            raise NotNow(why) from error
+        except Refused as refused:
+            if not job.is_slate:
+                profile = job.profile if isinstance(refused, RefusedForProfile) else None
+                with contextlib.suppress(OSError):
+                    catalog.refuse(job.library, job.source, str(refused), profile)
+            raise
+
+
+def is_whole(directory: Path) -> bool:
+    """Whether a prepared loop is there and consistent."""
+    try:
+        open_loop(directory).close()
+    except LoopDamaged:
+        return False
+    return True
+
+
+@contextmanager
+def _claimed(partial: Path, job: Job) -> Iterator[Path | None]:
+    """Make the directory and hold its lock; None when another encoder had it first (and has ended by now)."""
+    partial.mkdir(parents=True, exist_ok=True)
+    try:
+        fd = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        waited = False
+        while not _lock(fd):
+            waited = True
+            if (partial / PLAN).exists():
+                job.started(partial)
+            if job.cancel.wait(0.05):
+                raise Cancelled
+        # Renamed or removed by its owner while we waited: whatever there is now, it is not this.
+        if waited or not _is_same(fd, partial):
+            yield None
+            return
+        for leftover in partial.iterdir():
+            leftover.unlink()
+        yield partial
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_same(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _fill(job: Job, partial: Path) -> None:
+    """Encode and check a loop inside its partial directory; the index is the last file written."""
+    profile = job.profile
+    media = probe(job.fd, job.nice, job.cancel)
+    reference = None if job.is_slate else catalog.reference_avcc(partial.parent)
+    encoder = job.encoder or catalog.slate(job.library, profile).encoder
+    seconds = job_seconds(job, media)
+    expected = None if seconds is None else max(1, round(seconds * profile.fps))
+    atomic.write_json(
+        partial / PLAN,
+        {
+            "source": os.fsencode(job.source.path).decode("utf-8", "backslashreplace"),
+            "sha256": job.source.sha256,
+            "gop_frames": profile.gop_frames,
+            "entry": profile.fade_frames > 0,
+            "expected_frames": expected,
+        },
+    )
+    try:
+        if profile.fade_frames:
+            job.run(entry_command(job.fd, media, profile, encoder, ENTRY, threads()), partial, 10, None)
+        checked = _encode_body(job, partial, media, encoder, expected, reference)
+    except ChildFailed as error:
+        raise _verdict(error, partial) from error
+    except Unfit as error:
+        raise RefusedForProfile(f"can't be made into a loop of {profile.name}: {error}") from error
+    _accept(job, checked, expected)
+    _write_index(job, partial, checked, encoder)
+
+
+def job_seconds(job: Job, media: Media) -> float | None:
+    """How long the loop will be, as far as that is known."""
+    if media.still:
+        return float(job.profile.gop_seconds if job.is_slate else STILL_SECONDS)
+    return None if media.seconds is None else float(media.seconds)
+
+
+def _encode_body(
+    job: Job, partial: Path, media: Media, encoder: str, expected: int | None, reference: bytes | None
+) -> Checked:
+    """Encode the body and check it. A short loop of hard pictures can miss its bitrate, then the aim is corrected."""
+    profile, kbps = job.profile, float(job.profile.video_kbps)
+    seconds = expected / profile.fps if expected else MAX_SECONDS
+    name = BODY
+    for attempt in range(_TRIES):
+        command = body_command(job.fd, media, profile, encoder, name, threads(), kbps, job.is_slate)
+        job.run(command, partial, float(seconds), expected)
+        if name != BODY:
+            # Whoever follows the first try keeps reading it from the descriptor it has.
+            (partial / name).replace(partial / BODY)
+        off = _deviation(partial / BODY, profile)
+        if abs(off) <= verify.BITRATE_TOLERANCE or attempt == _TRIES - 1:
+            break
+        kbps /= 1 + off
+        name = _RETRY
+    return check(partial, profile, reference, nice=job.nice, threads=threads(), cancel=job.cancel)
+
+
+def _deviation(path: Path, profile: Profile) -> float:
+    try:
+        return deviation(survey(path), profile)
+    except LoopDamaged as error:
+        raise Unfit(str(error)) from error
+
+
+def _accept(job: Job, checked: Checked, expected: int | None) -> None:
+    """Refuse what turned out to be too short, too long, or much shorter than the file says."""
+    frames, fps = checked.body.frames, job.profile.fps
+    if frames + 1 < MIN_SECONDS * fps:
+        raise Refused(f"too short: {float(frames / fps):.2f} s, a loop lasts at least {MIN_SECONDS} s")
+    if frames > MAX_SECONDS * fps + 1:
+        raise Refused(f"too long: more than {MAX_SECONDS} s")
+    if expected is not None and frames + fps < expected * 0.95:
+        found, said = float(frames / fps), float(expected / fps)
+        raise Refused(f"damaged: it ends after {found:.1f} s of {said:.1f} s")
+    stat = os.fstat(job.fd)
+    if (stat.st_size, stat.st_mtime_ns) != (job.source.size, job.source.mtime_ns):
+        raise NotNow("the file was written to while it was prepared")
+
+
+def _verdict(error: ChildFailed, partial: Path) -> Exception:
+    """What a failed encode means: the source's fault is remembered, the host's is not."""
+    text = error.text
+    usage = shutil.disk_usage(partial)
+    if "No space left" in text or "Disk quota" in text or usage.free < 16 << 20:
+        return NotNow("no space left for prepared loops")
+    if any(sign in text for sign in ("Cannot allocate memory", "ENOMEM", "malloc of size", "OpenEncodeSessionEx")):
+        return NotNow(f"FFmpeg can't work now: {last_line(text)}")
+    if text.startswith(("nice:", "ionice:", "setpriv:", "prlimit:")):
+        return NotNow(last_line(text))
+    if error.why is not None:
+        return NotNow(error.why)
+    return Refused(f"damaged: {last_line(text)}")
+
+
+def _write_index(job: Job, partial: Path, checked: Checked, encoder: str) -> None:
+    body, entry = checked.body, checked.entry
+    index: dict[str, object] = {
+        "source": os.fsencode(job.source.path).decode("utf-8", "backslashreplace"),
+        "sha256": job.source.sha256,
+        "profile": job.profile.name,
+        "encoder": encoder,
+        "frames": body.frames,
+        "avcc": body.avcc.hex(),
+        "gops": body.gops,
+        "crc": body.crc,
+        "entry": [entry.gops[0], entry.gops[1]] if entry else None,
+        "entry_crc": entry.crc[0] if entry else None,
+        "deviation": round(checked.deviation, 4),
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    for name in (BODY, ENTRY) if entry else (BODY,):
+        atomic.sync(partial / name)
+    atomic.write_json(partial / INDEX, index)
+
+
+def _finish(partial: Path, final: Path) -> None:
+    """Give a complete partial directory its final name, replacing a damaged one."""
+    (partial / PLAN).unlink()
+    try:
+        partial.rename(final)
+    except OSError:
+        # A directory can't be renamed over one that holds files. Readers of the old one keep what they have open.
+        old = final.with_name(f"{final.name}.old-{time.time_ns()}")
+        final.rename(old)
+        partial.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+    atomic.sync_directory(final.parent)
+
+
+def clean(library: Path) -> int:
+    """Remove what dead encoders left behind, and loops put aside as damaged; encoders at work hold a lock.
+
+    Returns how many directories went.
+    """
+    gone = 0
+    for directory in (*library.glob("*/*.partial"), *library.glob("*/*.old-*"), *library.glob("*/*.damaged-*")):
+        try:
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            if _lock(fd) and _is_same(fd, directory):
+                shutil.rmtree(directory, ignore_errors=True)
+                gone += 1
+        finally:
+            os.close(fd)
+    return gone
+
+
+def nvenc_works() -> bool:
+    """Whether this process can encode with NVENC here and now: a listed encoder proves nothing, an encode does."""
+    command = [
+        *(
+            "ffmpeg",
+            "-hide_banner",
+            "-nostdin",
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=s=640x360:r=30:d=1",
+        ),
+        *("-c:v", "h264_nvenc", "-preset", "p4", "-f", "null", "-"),
+    ]
+    try:
+        Child(command, nice=URGENT_NICE, bounded_memory=False).wait(limit=20)
+    except (ChildFailed, OSError):
+        return False
+    return True

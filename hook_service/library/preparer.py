@@ -1,0 +1,131 @@
+"""Preparing loops for everybody who asks inside one process: who encodes what, and how far it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from . import catalog
+from .basics import ensure_basics, prepare_audio
+from .encode import Job, is_whole, prepare
+from .errors import LibraryError, Refused
+from .profiles import Profile
+
+__all__ = ["Preparer"]
+
+log = logging.getLogger("radio.library")
+
+
+class Preparer:
+    """Prepares loops out of one directory. All methods may be called from any thread.
+
+    Background work is done one loop at a time, urgent work at most `urgent_slots` at a time beside it.
+    """
+
+    def __init__(self, library: Path, loops: Path, profiles: Sequence[Profile]) -> None:
+        self.library = library
+        self.loops = loops
+        self.profiles = tuple(dict.fromkeys(profiles))
+        self._guard = threading.Lock()
+        self._jobs: dict[tuple[str, str], list[Job]] = {}
+        self._slots = {
+            True: threading.BoundedSemaphore(max(2, os.cpu_count() or 1)),
+            False: threading.BoundedSemaphore(1),
+        }
+        self._stopping = threading.Event()
+
+    def profile(self, name: str, fade_in: float | None = None, fingerprint: str | None = None) -> Profile:
+        """The profile in use under this name, with this fade and fingerprint if given; raises LibraryError."""
+        for profile in self.profiles:
+            same = fade_in in (None, profile.fade_in) and fingerprint in (None, profile.fingerprint())
+            if profile.name == name and same:
+                return profile
+        known = ", ".join(sorted({profile.name for profile in self.profiles}))
+        raise LibraryError(f"no station uses profile {name!r} with that fade; in use: {known}")
+
+    def prepare(
+        self,
+        path: Path,
+        profile: Profile,
+        *,
+        urgent: bool = False,
+        on_encoding: Callable[[Path], None] | None = None,
+    ) -> Path:
+        """Prepare one file and return the directory of its loop. Blocks; raises LibraryError or Cancelled.
+
+        `on_encoding` is called with the `.partial` directory as soon as FFmpeg runs, also when another caller had
+        begun already: then that work is hurried if this is urgent.
+        """
+        fd = catalog.open_source(path, self.loops)
+        try:
+            source = catalog.identify_open(fd, path, self.library)
+            final = catalog.prepared_dir(self.library, profile, source.sha256)
+            if is_whole(final):
+                return final
+            reason = catalog.refusal(self.library, source.sha256, profile)
+            if reason is not None:
+                raise Refused(reason)
+            ensure_basics(self.library, profile)
+            job = Job(self.library, profile, source, fd, urgent=urgent, on_encoding=on_encoding)
+            with self._registered(job), self._slots[urgent]:
+                log.info("Preparing a loop", extra={"context": _context(job)})
+                prepare(job)
+                log.info("Loop prepared", extra={"context": _context(job)})
+            return final
+        finally:
+            os.close(fd)
+
+    def prepare_audio(self, path: Path, kbps: int) -> Path:
+        """Prepare a fallback audio and return its file. Blocks; raises LibraryError."""
+        return prepare_audio(path, self.library, kbps, within=self.loops)
+
+    @contextmanager
+    def _registered(self, job: Job) -> Iterator[None]:
+        key = (job.profile.fingerprint(), job.source.sha256)
+        with self._guard:
+            if self._stopping.is_set():
+                job.cancel.set()
+            others = self._jobs.setdefault(key, [])
+            others.append(job)
+            if job.urgent:
+                for other in others:
+                    other.hurry()
+        try:
+            yield
+        finally:
+            with self._guard:
+                others.remove(job)
+                if not others:
+                    del self._jobs[key]
+
+    def is_busy_with(self, profile: Profile, sha256: str) -> bool:
+        """Whether this content is being prepared by this process."""
+        with self._guard:
+            return (profile.fingerprint(), sha256) in self._jobs
+
+    def retry(self, path: Path) -> None:
+        """Forget that the content of a file was refused. Raises LibraryError."""
+        catalog.forget_refusal(self.library, catalog.identify(path, self.library, self.loops).sha256)
+
+    def encoding(self) -> list[dict[str, Any]]:
+        """What is being encoded: `path`, `profile`, `percent` (0 to 99) and `urgent`."""
+        with self._guard:
+            first = [jobs[0] for jobs in self._jobs.values()]
+        return [_context(job) | {"percent": job.percent, "urgent": job.urgent} for job in first]
+
+    def stop(self) -> None:
+        """End everything at once; nothing begins any more."""
+        self._stopping.set()
+        with self._guard:
+            for jobs in self._jobs.values():
+                for job in jobs:
+                    job.cancel.set()
+
+
+def _context(job: Job) -> dict[str, Any]:
+    return {"path": catalog.printable(job.source.path), "profile": job.profile.name}

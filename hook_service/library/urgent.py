@@ -1,0 +1,147 @@
+"""The urgent lane: a Unix socket on which a loop is asked for that is wanted on the air now. Needs no database.
+
+One JSON object a line:
+
+- `{"op":"prepare","path":…,"profile":…}`, with `"fingerprint"` or `"fade_in"` where stations that share a profile
+  differ in their fade. Answered by `{"state":"encoding","dir":…}` as soon as there is something to follow, then by
+  `{"state":"ready","dir":…}` or `{"state":"refused","reason":…,"again":bool}`; `again`: asking later may help.
+- `{"op":"retry","path":…}` makes a refused file be tried again: `{"state":"ready"}`.
+- `{"op":"audio","path":…,"kbps":…}` is answered by `{"state":"ready","file":…}` or `refused`.
+- `{"op":"status"}` and `{"op":"loops"}` are answered by what the service says about itself and about every file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socketserver
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import catalog
+from .child import Cancelled
+from .errors import LibraryError, Refused
+from .preparer import Preparer
+
+__all__ = ["UrgentLane"]
+
+log = logging.getLogger("radio.library")
+Message = dict[str, Any]
+_LINE_LIMIT = 16 << 10
+
+
+class UrgentLane(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Serves the socket in threads of its own: `start`, then `stop`."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(
+        self, path: Path, preparer: Preparer, status: Callable[[], Message], loops: Callable[[], list[Message]]
+    ) -> None:
+        self.path = path
+        self.preparer = preparer
+        self.status = status
+        self.loops = loops
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        super().__init__(str(path), _Client)
+        path.chmod(0o660)
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.2}, name="urgent")
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering and remove the socket."""
+        self.shutdown()
+        self.server_close()
+        self.path.unlink(missing_ok=True)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the stdlib's signature
+        """A client's thread ended with an error of ours."""
+        log.exception("The urgent lane could not answer")
+
+
+class _Client(socketserver.StreamRequestHandler):
+    server: UrgentLane
+
+    def handle(self) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while line := self.rfile.readline(_LINE_LIMIT):
+                try:
+                    message = json.loads(line)
+                except (ValueError, RecursionError):
+                    message = None
+                if not isinstance(message, dict):
+                    self._say({"state": "refused", "reason": "not a JSON object", "again": False})
+                    return
+                self._answer(message)
+
+    def _answer(self, message: Message) -> None:
+        match message.get("op"):
+            case "status":
+                self._say(self.server.status())
+            case "loops":
+                self._say({"ok": True, "loops": self.server.loops()})
+            case "prepare":
+                self._attempt(lambda: {"dir": self._prepare(message)})
+            case "retry":
+                self._attempt(lambda: self._retry(message))
+            case "audio":
+                self._attempt(lambda: {"file": self._audio(message)})
+            case other:
+                self._say({"state": "refused", "reason": f"unknown op {other!r}", "again": False})
+
+    def _attempt(self, work: Callable[[], Message]) -> None:
+        try:
+            self._say({"state": "ready", **work()})
+        except LibraryError as error:
+            reason = str(error)
+            self._say({"state": "refused", "reason": reason, "again": not isinstance(error, Refused)})
+        except Cancelled:
+            self._say({"state": "refused", "reason": "the service is stopping", "again": True})
+
+    def _prepare(self, message: Message) -> str:
+        fade_in = message.get("fade_in")
+        if fade_in is not None and not isinstance(fade_in, int | float):
+            raise LibraryError("fade_in is not a number of seconds")
+        fingerprint = message.get("fingerprint")
+        profile = self.server.preparer.profile(str(message.get("profile", "")), fade_in, fingerprint)
+
+        def on_encoding(partial: Path) -> None:
+            # Whoever asked may be gone; the loop will be wanted all the same.
+            with contextlib.suppress(OSError):
+                self._say({"state": "encoding", "dir": str(partial)})
+
+        return str(self.server.preparer.prepare(_path(message), profile, urgent=True, on_encoding=on_encoding))
+
+    def _retry(self, message: Message) -> Message:
+        self.server.preparer.retry(_path(message))
+        return {}
+
+    def _audio(self, message: Message) -> str:
+        kbps = message.get("kbps", 192)
+        if not isinstance(kbps, int) or not 32 <= kbps <= 320:
+            raise LibraryError("kbps is not a number from 32 to 320")
+        return str(self.server.preparer.prepare_audio(_path(message), kbps))
+
+    def _say(self, answer: Message) -> None:
+        self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+def _path(message: Message) -> Path:
+    """The file asked for. Names that are no UTF-8 come as surrogate escapes, as Python's json writes them."""
+    path = message.get("path")
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise LibraryError("path is not the name of a file")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise LibraryError(f"path is not a name: {catalog.printable(Path(repr(path)))}") from error
+    return Path(path)
