@@ -19,7 +19,8 @@ from typing import Any
 
 from . import atomic
 from .errors import NotNow, SourceMissing
-from .loopfile import INDEX, LoopDamaged, PreparedLoop, open_loop
+from .loopfile import LoopDamaged, PreparedLoop, open_loop
+from .names import INDEX
 from .profiles import RECIPE, Profile
 
 __all__ = [

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +15,17 @@ from pathlib import Path
 from . import atomic, catalog, verify
 from .catalog import Source
 from .child import BACKGROUND_NICE, URGENT_NICE, Cancelled, Child, ChildFailed
+from .claim import claimed
 from .errors import NotNow, Refused, RefusedForProfile
 from .ffmpeg import MAX_SECONDS, MIN_SECONDS, STILL_SECONDS, Media, body_command, entry_command
-from .loopfile import BODY, ENTRY, INDEX, PARTIAL, PLAN, LoopDamaged, open_loop
+from .loopfile import LoopDamaged, open_loop
+from .names import BODY, ENTRY, INDEX, PARTIAL, PLAN
 from .probe import last_line, probe
 from .profiles import Profile
 from .verify import Checked, Unfit, check, deviation, threads
 from .writer import survey
 
-__all__ = ["Job", "clean", "nvenc_works", "prepare"]
+__all__ = ["Job", "is_whole", "nvenc_works", "prepare"]
 
 _RETRY = "body.retry.flv"
 _TRIES = 4
@@ -99,6 +99,7 @@ def prepare(job: Job) -> Path:
     no directory that is not a whole, checked loop is left under the final name.
     """
     final = catalog.prepared_dir(job.library, job.profile, job.source.sha256)
+    growing = final.with_name(final.name + PARTIAL)
     while True:
         if is_whole(final):
             return final
@@ -108,7 +109,7 @@ def prepare(job: Job) -> Path:
         if reason is not None:
             raise Refused(reason)
         try:
-            with _claimed(final.with_name(final.name + PARTIAL), job) as partial:
+            with claimed(growing, job.cancel, lambda: job.started(growing)) as partial:
                 if partial is None:
                     continue
                 try:
@@ -137,49 +138,6 @@ def is_whole(directory: Path) -> bool:
     except LoopDamaged:
         return False
     return True
-
-
-@contextmanager
-def _claimed(partial: Path, job: Job) -> Iterator[Path | None]:
-    """Make the directory and hold its lock; None when another encoder had it first (and has ended by now)."""
-    partial.mkdir(parents=True, exist_ok=True)
-    try:
-        fd = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield None
-        return
-    try:
-        waited = False
-        while not _lock(fd):
-            waited = True
-            if (partial / PLAN).exists():
-                job.started(partial)
-            if job.cancel.wait(0.05):
-                raise Cancelled
-        # Renamed or removed by its owner while we waited: whatever there is now, it is not this.
-        if waited or not _is_same(fd, partial):
-            yield None
-            return
-        for leftover in partial.iterdir():
-            leftover.unlink()
-        yield partial
-    finally:
-        os.close(fd)
-
-
-def _lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_same(fd: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _fill(job: Job, partial: Path) -> None:
@@ -310,26 +268,6 @@ def _finish(partial: Path, final: Path) -> None:
         partial.rename(final)
         shutil.rmtree(old, ignore_errors=True)
     atomic.sync_directory(final.parent)
-
-
-def clean(library: Path) -> int:
-    """Remove what dead encoders left behind, and loops put aside as damaged; encoders at work hold a lock.
-
-    Returns how many directories went.
-    """
-    gone = 0
-    for directory in (*library.glob("*/*.partial"), *library.glob("*/*.old-*"), *library.glob("*/*.damaged-*")):
-        try:
-            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            if _lock(fd) and _is_same(fd, directory):
-                shutil.rmtree(directory, ignore_errors=True)
-                gone += 1
-        finally:
-            os.close(fd)
-    return gone
 
 
 def nvenc_works() -> bool:

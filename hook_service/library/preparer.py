@@ -31,7 +31,7 @@ class Preparer:
         self.library = library
         self.loops = loops
         self.profiles = tuple(dict.fromkeys(profiles))
-        self._guard = threading.Lock()
+        self._guard = threading.Condition()
         self._jobs: dict[tuple[str, str], list[Job]] = {}
         self._slots = {
             True: threading.BoundedSemaphore(max(2, os.cpu_count() or 1)),
@@ -102,6 +102,7 @@ class Preparer:
                 others.remove(job)
                 if not others:
                     del self._jobs[key]
+                    self._guard.notify_all()
 
     def is_busy_with(self, profile: Profile, sha256: str) -> bool:
         """Whether this content is being prepared by this process."""
@@ -118,13 +119,14 @@ class Preparer:
             first = [jobs[0] for jobs in self._jobs.values()]
         return [_context(job) | {"percent": job.percent, "urgent": job.urgent} for job in first]
 
-    def stop(self) -> None:
-        """End everything at once; nothing begins any more."""
+    def stop(self, timeout: float) -> bool:
+        """End everything at once; nothing begins any more. Whether all of it had ended within `timeout` seconds."""
         self._stopping.set()
         with self._guard:
             for jobs in self._jobs.values():
                 for job in jobs:
                     job.cancel.set()
+            return self._guard.wait_for(lambda: not self._jobs, timeout)
 
 
 def _context(job: Job) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from . import catalog
 from .encode import is_whole
 from .errors import LibraryError, SourceMissing
-from .loopfile import PARTIAL
+from .names import PARTIAL
 from .profiles import Profile
 
 __all__ = ["KEEP_DAYS", "Item", "Scanner", "prune"]

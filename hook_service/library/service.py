@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from hook_service.observe import notify
 
-from . import encode
 from .basics import ensure_basics
 from .catalog import printable
 from .child import BACKGROUND_NICE, Cancelled
+from .claim import clean
 from .errors import LibraryError, Refused
 from .jobs import Queue
 from .preparer import Preparer
@@ -74,7 +74,7 @@ class Service:
 
     def start(self) -> None:
         """Answer on the socket, and begin to look for loops and to take jobs."""
-        cleaned = encode.clean(self._library)
+        cleaned = clean(self._library)
         if cleaned:
             log.warning("Removed loops that were never finished", extra={"context": {"loops": cleaned}})
         self._lane.start()
@@ -91,7 +91,7 @@ class Service:
         """End all work and every FFmpeg at once."""
         self._stopping.set()
         self._wake.set()
-        self._preparer.stop()
+        self._preparer.stop(_STOP_SECONDS)
         self._queue.stop()
         self._lane.stop()
         deadline = time.monotonic() + _STOP_SECONDS

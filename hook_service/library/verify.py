@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .child import Child, ChildFailed
 from .flv import LoopDamaged
-from .loopfile import BODY, ENTRY
+from .names import BODY, ENTRY
 from .probe import last_line
 from .profiles import Profile
 from .writer import Survey, survey

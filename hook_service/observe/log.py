@@ -76,13 +76,9 @@ def setup(service: str, path: Path | None, level: str = "INFO") -> None:
     if path is not None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(
-                SharedRotatingFile(path, maxBytes=ROTATE_BYTES, backupCount=ROTATE_FILES, delay=True)
-            )
+            handlers.append(SharedRotatingFile(path, maxBytes=ROTATE_BYTES, backupCount=ROTATE_FILES, delay=True))
         except OSError as error:
-            problem = (
-                f"No log file: {path.parent} can't be created ({error.strerror}); create it for this user"
-            )
+            problem = f"No log file: {path.parent} can't be created ({error.strerror}); create it for this user"
     for handler in handlers:
         handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level, handlers=handlers, force=True)
