@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, current_app, redirect, request
-from werkzeug.wrappers import Response as AnyResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.wrappers import Response as AnyResponse
 
 from hook_service.web.problems import Problem
 

@@ -223,6 +223,11 @@ class Child:
             left = self.members()
             if not left:
                 break
+            # All stand still before any is killed: an nginx that outlives its worker by a moment starts another one,
+            # which nobody would know of.
+            for process in left.values():
+                procfs.send(process, signal.SIGSTOP)
+            left = self.members()
             procfs.end(left.values())
             # What lost its parent is ours to collect, where we are the subreaper.
             procfs.reap(pid for pid in left if self.popen is None or pid != self.popen.pid)
