@@ -85,16 +85,39 @@ def _clock(value: Any) -> Any:
     return time.fromisoformat(value)
 
 
+def _port_is_good(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def _loop_name(value: str) -> str:
     if not value or "\0" in value or ".." in Path(value).parts:
         raise ValueError(f"{value!r} leaves the loops directory; name a file below paths.loops")
     return value
 
 
+# A YAML `true` is not the number 1.
+Whole = Annotated[int, Field(strict=True)]
+Seconds = Annotated[float, Field(strict=True)]
 Name = Annotated[str, AfterValidator(_name)]
 Address = Annotated[str, AfterValidator(_address)]
 Clock = Annotated[time, BeforeValidator(_clock)]
 LoopName = Annotated[str, AfterValidator(_loop_name)]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error and not a silent choice of the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping, or a YAMLError that names the line."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
+            seen.add(getattr(key, "value", None) if isinstance(key, yaml.ScalarNode) else None)
+        return super().construct_mapping(node, deep)
 
 
 class _Section(BaseModel):
@@ -123,8 +146,8 @@ class Database(_Section):
     """PostgreSQL: a libpq connection string without its password, and how long rows are kept (days)."""
 
     dsn: str = "host=127.0.0.1 port=5432 dbname=radio user=radio"
-    history_days: int = Field(400, ge=1)
-    error_days: int = Field(90, ge=1)
+    history_days: Whole = Field(400, ge=1)
+    error_days: Whole = Field(90, ge=1)
 
     @field_validator("dsn")
     @classmethod
@@ -138,10 +161,10 @@ class Web(_Section):
     """The HTTP service. The limits are for each client address."""
 
     listen: Address = "127.0.0.1:9000"
-    threads: int = Field(8, ge=1, le=64)
-    trusted_proxies: int = Field(0, ge=0, le=4)
-    failed_per_minute: int = Field(30, ge=1)
-    requests_per_second: int = Field(2000, ge=1)
+    threads: Whole = Field(8, ge=1, le=64)
+    trusted_proxies: Whole = Field(0, ge=0, le=4)
+    failed_per_minute: Whole = Field(30, ge=1)
+    requests_per_second: Whole = Field(2000, ge=1)
 
 
 class Webhook(_Section):
@@ -161,11 +184,11 @@ class Relay(_Section):
 class ProfileModel(_Section):
     """A profile of the operator's own, beside those that ship."""
 
-    width: int = Field(ge=160, le=3840, multiple_of=2)
-    height: int = Field(ge=90, le=2160, multiple_of=2)
+    width: Whole = Field(ge=160, le=3840, multiple_of=2)
+    height: Whole = Field(ge=90, le=2160, multiple_of=2)
     fps: str = "30"
-    video_kbps: int = Field(ge=200, le=50000)
-    audio_kbps: int = Field(192, ge=64, le=320)
+    video_kbps: Whole = Field(ge=200, le=50000)
+    audio_kbps: Whole = Field(192, ge=64, le=320)
     encoder: Literal["libx264", "h264_nvenc"] = "libx264"
 
     @field_validator("fps", mode="before")
@@ -173,7 +196,7 @@ class ProfileModel(_Section):
     def _rational(cls, value: Any) -> str:
         text = str(value)
         match = re.match(r"(\d{1,6})(?:/(\d{1,6}))?\Z", text)
-        if not match or not 1 <= int(match[1]) / int(match[2] or 1) <= 60:
+        if not match or not int(match[2] or 1) or not 1 <= int(match[1]) / int(match[2] or 1) <= 60:
             raise ValueError(f"{text!r} is not a frame rate; write 30, 25 or 30000/1001, between 1 and 60")
         return text
 
@@ -187,8 +210,11 @@ class Audio(_Section):
     @field_validator("url")
     @classmethod
     def _http(cls, value: str) -> str:
-        if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _port_is_good(value):
             raise ValueError("is not a mount's address; write http://host:port/mount or https://…")
+        if parts.username or parts.password:
+            raise ValueError("holds a user or password, which `ps` would show; let this host hear the mount without")
         return value
 
 
@@ -210,7 +236,7 @@ class Destination(_Section):
     @classmethod
     def _ingest(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in _DESTINATION_SCHEMES or not parts.hostname:
+        if parts.scheme not in _DESTINATION_SCHEMES or not parts.hostname or not _port_is_good(value):
             raise ValueError(f"is not an ingest; write {', '.join(s + '://host/…' for s in _DESTINATION_SCHEMES)}")
         if parts.username or parts.password:
             raise ValueError("holds a user or password; take it out, the key belongs into its credential file")
@@ -226,8 +252,8 @@ class Station(_Section):
     audio: Audio
     default_loop: LoopName = "default.mp4"
     dayparts: list[Daypart] = []
-    switch_delay: float = Field(3.0, ge=0, le=120)
-    fade_in: float = Field(1.0, ge=0, le=2)
+    switch_delay: Seconds = Field(3.0, ge=0, le=120)
+    fade_in: Seconds = Field(1.0, ge=0, le=2)
     destinations: dict[Name, Destination] = {}
 
     @field_validator("timezone")
@@ -297,11 +323,10 @@ class Host(_Section):
 
     def dsn(self) -> str:
         """The database's connection string with its password. Never to be logged."""
+        from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - not for those who never speak to it
+
         password = self.secret("database-password")
-        if password is None:
-            return self.database.dsn
-        quoted = password.replace("\\", "\\\\").replace("'", "\\'")
-        return f"{self.database.dsn} password='{quoted}'"
+        return self.database.dsn if password is None else make_conninfo(self.database.dsn, password=password)
 
     def profile(self, name: str, fade_in: float = 1.0) -> Profile:
         """The profile `name` as the library encodes it for a station that fades in `fade_in` seconds."""
@@ -327,19 +352,29 @@ class Host(_Section):
         return self.profile(station.profile, station.fade_in)
 
     def missing_credentials(self) -> list[str]:
-        """A line for each secret that the configuration needs and the credentials directory lacks."""
-        lines = []
-        if not any(self.secret(name) for name in WEBHOOK_CREDENTIALS):
+        """A line for each secret that the configuration needs and that is missing or can't be read."""
+        lines: list[str] = []
+
+        def has(name: str) -> bool:
+            try:
+                return self.secret(name) is not None
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                lines.append(f"the credential {self.credentials / name} can't be read ({why}); mend or replace it")
+                return True
+
+        has("database-password")
+        if not any([has(name) for name in WEBHOOK_CREDENTIALS]):  # noqa: C419 - each of them is to be looked at
             lines.append(
                 f"no webhook credential in {self.credentials}; create at least one of "
                 f"{', '.join(WEBHOOK_CREDENTIALS)} (mode 0640 or tighter)"
             )
-        if not self.secret("api-token"):
+        if not has("api-token"):
             lines.append(f"no api-token in {self.credentials}; create it (mode 0640 or tighter)")
         for shortcode, station in self.stations.items():
             for name, destination in station.destinations.items():
                 key = f"{shortcode}.{name}.key"
-                if destination.url.startswith("rtmp") and not self.secret(key):
+                if destination.url.startswith("rtmp") and not has(key):
                     where = self.credentials / key
                     lines.append(f"stations.{shortcode}.destinations.{name}: no stream key; put it into {where}")
         return lines
@@ -356,7 +391,7 @@ def load(path: Path) -> Host:
     except UnicodeDecodeError as error:
         raise ConfigError(path, [f"is not UTF-8 (byte {error.start}); save it as UTF-8"]) from None
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigError(path, [f"is not YAML: {' '.join(str(error).split())}; mend that line"]) from None
     if not isinstance(raw, dict):
@@ -381,6 +416,8 @@ def _explain(item: dict[str, Any]) -> str:
         near = difflib.get_close_matches(str(location[-1]), siblings, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys here: {', '.join(siblings)}"
         return f"{key}: is not a setting; {hint}"
+    if kind == "string_type" and location[-1] == "[key]":
+        return f"{key}: YAML reads this name as {item['input']!r}; put it in quotes"
     fault = item["msg"][0].lower() + item["msg"][1:]
     return f"{key}: {item['input']!r} won't do: {fault}"
 

@@ -54,5 +54,5 @@ def _connected(path: Path, timeout: float | None) -> Iterator[socket.socket]:
             connection.connect(str(path))
             connection.settimeout(timeout)
             yield connection
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise PeerDown(path, str(error) or type(error).__name__) from error

@@ -1,21 +1,28 @@
-"""Logs as JSON lines: to standard output (the journal) and to a rotated file.
+"""Logs as JSON lines: to standard output (the journal) and to a file that all services of a host share.
 
 The shape is the original architecture's: timestamp (UTC, microseconds), level, service, message, context.
-Stdlib only, because the playout logs too.
+A thread of its own writes them, so that a disk or a terminal that hangs never holds up who logs; what it can't write
+is dropped. Stdlib only, because the playout logs too.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import logging.handlers
-import os
+import queue
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 ROTATE_BYTES = 100 * 1024 * 1024
 ROTATE_FILES = 10
+# Lines that wait to be written; beyond that they are dropped.
+WAITING_LINES = 10_000
+
+
+Writer = logging.handlers.QueueListener
 
 
 class JsonLines(logging.Formatter):
@@ -40,48 +47,75 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-class SharedRotatingFile(logging.handlers.RotatingFileHandler):
-    """A rotated file that several processes write: each notices when another has rotated it.
+class _Dropping(logging.Handler):
+    """What a full disk or a vanished directory keeps from being written is dropped; later lines are tried anew."""
 
-    A full disk or a vanished directory costs log lines, never the broadcast: errors are dropped here and the
-    lines still go to standard output.
-    """
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the record to the file that has the name now."""
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write the record, or not."""
         try:
-            if self.stream is not None and not self._is_current(self.stream.fileno()):
-                self.stream.close()
-                self.stream = self._open()
-            super().emit(record)
-        except OSError:
-            return
+            return bool(super().handle(record))
+        except (OSError, ValueError):
+            # A file that failed half-way may be left closed but still set: the next line opens it again.
+            if "baseFilename" in self.__dict__:
+                self.__dict__["stream"] = None
+            return False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the stdlib's name
         """A line that can't be written is dropped."""
 
-    def _is_current(self, file: int) -> bool:
-        try:
-            there = Path(self.baseFilename).stat()
-        except FileNotFoundError:
-            return False
-        here = os.fstat(file)
-        return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+class _Output(_Dropping, logging.StreamHandler):  # type: ignore[type-arg]
+    """Standard output."""
 
 
-def setup(service: str, path: Path | None, level: str = "INFO") -> None:
-    """Send everything that is logged to standard output and, where `path` is given, to that file as well."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+class _Rotated(_Dropping, logging.handlers.RotatingFileHandler):
+    """The shared file, in the one service that rotates it."""
+
+
+class _Followed(_Dropping, logging.handlers.WatchedFileHandler):
+    """The shared file, in the services that only notice when it was rotated."""
+
+
+class _Queue(logging.handlers.QueueHandler):
+    """Hands records to the writing thread."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """The record with its message as it is now; the rest is for the formatter."""
+        record.msg, record.args = record.getMessage(), None
+        return record
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the stdlib's name
+        """The queue is full: the line is dropped."""
+
+
+def setup(service: str, path: Path | None, level: str = "INFO", *, rotates: bool = False) -> Writer:
+    """Send everything that is logged to standard output and, where `path` is given, to that file as well.
+
+    One service of a host `rotates` the file; two that did would lose lines to each other. The writer that is given
+    back writes what waits when it is stopped; it is when the process ends.
+    """
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    handlers: list[logging.Handler] = [_Output(sys.stdout)]
     problem = None
     if path is not None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(SharedRotatingFile(path, maxBytes=ROTATE_BYTES, backupCount=ROTATE_FILES, delay=True))
         except OSError as error:
             problem = f"No log file: {path.parent} can't be created ({error.strerror}); create it for this user"
+        else:
+            how = {"encoding": "utf-8", "errors": "backslashreplace", "delay": True}
+            if rotates:
+                handlers.append(_Rotated(path, maxBytes=ROTATE_BYTES, backupCount=ROTATE_FILES, **how))  # type: ignore[arg-type]
+            else:
+                handlers.append(_Followed(path, **how))  # type: ignore[arg-type]
     for handler in handlers:
         handler.setFormatter(JsonLines(service))
-    logging.basicConfig(level=level, handlers=handlers, force=True)
+    waiting: queue.Queue[logging.LogRecord] = queue.Queue(WAITING_LINES)
+    writer = logging.handlers.QueueListener(waiting, *handlers)
+    writer.start()
+    atexit.register(writer.stop)
+    logging.basicConfig(level=level, handlers=[_Queue(waiting)], force=True)
     logging.captureWarnings(True)
     if problem:
         logging.getLogger("radio").warning(problem)
+    return writer

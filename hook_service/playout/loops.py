@@ -7,6 +7,7 @@ steps back to what it holds in memory.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -23,6 +24,8 @@ from hook_service.library.loopfile import GrowingLoop, LoopDamaged, PreparedLoop
 from hook_service.playout.picture import Cursor
 from hook_service.playout.reactor import Reactor
 from hook_service.settings import Station
+
+_log = logging.getLogger("radio.loops")
 
 # A loop that is still being encoded is entered once this much of it is there and the encoder outruns the playback.
 _LEAD_SECONDS = 0.25
@@ -128,6 +131,9 @@ class Loader:
                 result = reason
             except (SourceMissing, LoopDamaged) as reason:
                 result = Unplayable(str(reason))
+            except Exception as reason:
+                _log.exception("A loop could not be loaded", extra={"context": {"loop": os.fspath(path)}})
+                result = Unplayable(f"{type(reason).__name__}: {reason}")
             self._reactor.post(lambda: deliver(result))
 
         threading.Thread(target=work, name=f"fetch {path.name}", daemon=True).start()
@@ -175,6 +181,10 @@ class Loader:
                 return  # it is gone already
 
         self._jobs.put(move)
+
+    def later(self, job: Callable[[], None]) -> None:
+        """Have something done on the disk, in order, without waiting for it."""
+        self._jobs.put(job)
 
     def _disk(self) -> None:
         while True:

@@ -77,7 +77,7 @@ class Programme:
         changed_default = str(default) != self._wanted.default
         self._wanted = state.OnAir(str(loop), str(default), play_id)
         self._pending_play = play_id
-        state.save_on_air(self._state_file, self._wanted)
+        self._loader.later(partial(state.save_on_air, self._state_file, self._wanted))
         if changed_default:
             self._load_default()
         self._fetch("switch", at=self._slot_at(at))

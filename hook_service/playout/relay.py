@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import http.client
 import logging
+import re
 import threading
+from functools import partial
 from pathlib import Path
 
 from hook_service.observe import log, notify
@@ -22,6 +24,7 @@ _log = logging.getLogger("radio.relay")
 
 POLICY = Policy(stale=5.0, spawning=5.0, backoff=0.1, backoff_limit=1.0, slow=2.0)
 _ASK_SECONDS = 1.0
+_WORKER = re.compile(rb"<pid>(\d+)</pid>")
 
 
 class Relay:
@@ -51,14 +54,17 @@ class Relay:
             connection = http.client.HTTPConnection(host, int(port), timeout=2.0)
             try:
                 connection.request("GET", "/stat")
-                if connection.getresponse().status == http.HTTPStatus.OK:
-                    self._reactor.post(self._answered)
+                worker = _WORKER.search(connection.getresponse().read())
+                if worker:
+                    self._reactor.post(partial(self._answered, int(worker[1])))
             except (OSError, http.client.HTTPException) as error:
                 _log.debug("The relay does not answer: %s", error)
             finally:
                 connection.close()
 
-    def _answered(self) -> None:
+    def _answered(self, worker: int) -> None:
+        if _parent(worker) != self._process.pid:
+            return  # a worker that a relay before this one left behind: it says nothing about ours
         self._process.moved()
         if not self._ready:
             self._ready = True
@@ -73,6 +79,14 @@ class Relay:
     def _stop_when_ended(self) -> None:
         if self._process.pid is None:
             self._reactor.stop()
+
+
+def _parent(pid: int) -> int | None:
+    """The process that started `pid`, None where there is no such process."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def main(argv: list[str] | None = None) -> int:

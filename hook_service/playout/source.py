@@ -36,8 +36,9 @@ def demuxer(url: str) -> str | None:
     """FFmpeg's name for what a mount says it sends, None where it says nothing known. Blocks for seconds at most."""
     parts = urlsplit(url)
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=_ASK_SECONDS)
+    connection = None
     try:
+        connection = connect(parts.hostname or "", parts.port, timeout=_ASK_SECONDS)
         # GET, because not every server of streams answers HEAD; nothing but the header is read.
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         connection.request("GET", path, headers={"User-Agent": "Steadycast"})
@@ -45,7 +46,8 @@ def demuxer(url: str) -> str | None:
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
-        connection.close()
+        if connection is not None:
+            connection.close()
     return _DEMUXERS.get(kind)
 
 
@@ -75,6 +77,8 @@ class Source:
             on_state=on_state,
         )
         self._ask()
+        # A name server that hangs must not keep the mount from being tried.
+        reactor.call_later(_ASK_SECONDS * 1.5, self._begin)
 
     def poll(self) -> None:
         """Take what has arrived."""
@@ -125,6 +129,9 @@ class Source:
     def _answered(self, found: str | None) -> None:
         self._asking = False
         self._format = found or self._format
+        self._begin()
+
+    def _begin(self) -> None:
         if not self._begun:
             self._begun = True
             self.process.want(True)

@@ -46,7 +46,7 @@ class Policy:
     slow: float = 30.0
     """Between tries once FAILED."""
     healthy: float = 5.0
-    """RUNNING for this long, it is started again at once after the next crash."""
+    """RUNNING for this long, it is started again at once after a crash; the crash still counts in `window`."""
     attempts: int = 5
     """MAX_RESTART_ATTEMPTS of the original architecture …"""
     window: float = 60.0
@@ -107,7 +107,7 @@ class Supervision:
         self._interrupts = 0
         self._kill_at = None
         self._moved = now
-        if not self._given_up:  # else it stays FAILED until it does something
+        if self.state is not State.FAILED:  # which it stays until it does something
             self._enter(State.SPAWNING, now)
 
     def progressed(self, now: float) -> None:
@@ -129,7 +129,7 @@ class Supervision:
             return
         if asked and not self._killed:
             self._spawn_at = now
-            if not self._given_up:
+            if self.state is not State.FAILED:
                 self._enter(State.CRASHED if self.state is State.SPAWNING else State.STOPPED, now)
             return
         self._failures += 1

@@ -138,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
     except config.ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    logs.setup("radio-web", host.paths.log)
+    logs.setup("radio-web", host.paths.log, rotates=True)
     for line in host.missing_credentials():
         log.warning(line)
     sys.setswitchinterval(SWITCH_INTERVAL)

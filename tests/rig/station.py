@@ -27,7 +27,7 @@ from tests.rig.processes import Service, Supervisor
 MEDIA_CACHE = nginx.ROOT / ".run/media"
 
 # WatchdogSec of the units, so that a process that hangs is replaced within 15 s.
-_WATCHDOG = {"relay": 8.0, "web": 10.0, "prepare": 30.0, "playout": 4.0, "output": 8.0}
+_WATCHDOG = {"relay": 8.0, "web": 10.0, "prepare": 10.0, "playout": 4.0, "output": 8.0}
 
 
 class Station(Layout):

@@ -1,0 +1,412 @@
+"""What the survival tests have in common: a station on the air, and what is measured at its platform."""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+from hook_service import ipc
+from tests.rig import child, media
+from tests.rig.azuracast import Track
+from tests.rig.flvread import AUDIO, VIDEO, Analysis
+from tests.rig.icecast import Icecast, Source
+from tests.rig.layout import Options
+from tests.rig.net import wait_until
+from tests.rig.platform import Capture
+from tests.rig.station import MEDIA_CACHE, Station
+
+BACKUP = "backup"
+FALLBACK_HERTZ = 5000
+LOOPS = [loop.name for loop in media.LOOPS]
+
+# 30 pictures and 43.07 frames of sound a second, in whole milliseconds: no step is longer while nothing is missing.
+VIDEO_STEP, AUDIO_STEP = 34, 24
+
+
+# --- stations -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def on_air(prepared: Path, options: Options) -> Iterator[Station]:
+    """A station on the air in a directory of its own, its loops all prepared.
+
+    `prepared` is a directory that outlives it: what one station has prepared the next one finds there.
+    """
+    run_dir = Path(tempfile.mkdtemp(prefix="steadycast-"))
+    run_dir.chmod(0o711)
+    station = Station(run_dir, options)
+    shutil.copytree(prepared, run_dir / "library", dirs_exist_ok=True)
+    try:
+        with station:
+            wait_until(lambda: _all_prepared(station), "every loop prepared", 60, every=0.2)
+            shutil.copytree(run_dir / "library", prepared, dirs_exist_ok=True, ignore=_unfinished)
+            yield station
+    finally:
+        station.forget()
+        shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def _unfinished(_directory: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.endswith((".partial", ".lock")) or name in ("sources", "refused")]
+
+
+def _all_prepared(station: Station) -> bool:
+    status = preparation(station)
+    return int(status["prepared"]) >= len(LOOPS) and not status["encoding"] and not status["queued"]
+
+
+def preparation(station: Station) -> dict[str, Any]:
+    """What the library is doing."""
+    return ipc.request(station.run_dir / "run/prepare.sock", {"op": "status"})
+
+
+def with_backup(**options: Any) -> Options:
+    """A station without automation or fades that switches at once; its fallback is a tone."""
+
+    def configure(config: dict[str, Any]) -> None:
+        demo = config["stations"]["demo"]
+        ingest = demo["destinations"]["platform"]["url"]
+        demo["destinations"][BACKUP] = {"url": f"{ingest}?backup=1", "backup_of": "platform"}
+        tone = media.make(
+            MEDIA_CACHE,
+            "fallback-tone.mp3",
+            ["-f", "lavfi", "-i", f"sine=frequency={FALLBACK_HERTZ}:duration=5", "-af", "volume=12dB",
+             "-ac", "2", "-c:a", "libmp3lame", "-b:a", "128k", "-f", "mp3"],
+        )  # fmt: skip
+        shutil.copy(tone, Path(config["paths"]["loops"]) / tone.name)
+        demo["audio"]["fallback"] = tone.name
+
+    defaults: dict[str, Any] = {
+        "automation": False,
+        "switch_delay": 0.0,
+        "fade_in": 0.0,
+        "configure": configure,
+        "credentials": {f"demo.{BACKUP}.key": BACKUP_KEY},
+    }
+    return Options(**defaults | options)
+
+
+BACKUP_KEY = "backup-0f3b5d7c9e1a2846"
+
+
+def running(station: Station) -> bool:
+    """Whether everything runs, sound comes from the mount, and nothing is left of an earlier fault."""
+    try:
+        processes = station.processes()
+        playout = station.status()
+    except ipc.PeerDown:
+        return False
+    return (
+        all(process["state"] == "RUNNING" for process in processes.values())
+        and all(service.state == "RUNNING" for service in station.services.values())
+        and playout["audio"]["source"] == "mount"
+        and playout["timeline"]["next_relay_key"] is None
+    )
+
+
+def wait_healthy(station: Station, seconds: float = 30.0) -> None:
+    """Return when the station has got over whatever was done to it; RigError after `seconds`."""
+    wait_until(lambda: running(station), "the station as if nothing had been", seconds, every=0.1)
+
+
+_tracks = 0
+
+
+def show(station: Station, loop: str, **fields: Any) -> Track:
+    """Send the webhook of a track never heard before that has this loop (a file name)."""
+    global _tracks  # noqa: PLW0603 - no two tests may send the same song
+    _tracks += 1
+    track = Track("Survivors", f"Number {_tracks}", loop=loop)
+    assert station.webhook(track, **fields) == 202
+    return track
+
+
+# --- pictures and their times -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame at the platform: when it came (Unix seconds) and its time in the stream (ms)."""
+
+    at: float
+    ms: int
+
+
+def frames(capture: Capture, kind: int = VIDEO) -> list[Frame]:
+    """The frames that came until now."""
+    return [Frame(at, tag.time) for at, tag in list(capture.arrivals) if tag.kind == kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time without frames: from which frame to which."""
+
+    before: Frame
+    after: Frame
+
+    @property
+    def seconds(self) -> float:
+        """As the platform's readers wait."""
+        return self.after.at - self.before.at
+
+    @property
+    def missing(self) -> float:
+        """Seconds of the stream that never came."""
+        return (self.after.ms - self.before.ms) / 1000
+
+
+def widest(capture: Capture, kind: int = VIDEO, since: float = 0.0) -> Gap:
+    """The longest wait between two frames after a Unix time."""
+    came = [frame for frame in frames(capture, kind) if frame.at >= since]
+    return max((Gap(a, b) for a, b in pairwise(came)), key=lambda gap: gap.seconds)
+
+
+def first_after(capture: Capture, when: float, kind: int = VIDEO) -> Frame | None:
+    """The first frame that came after a Unix time."""
+    return next((frame for frame in frames(capture, kind) if frame.at > when), None)
+
+
+@contextmanager
+def captures(station: Station) -> Iterator[tuple[Capture, Capture]]:
+    """What primary and backup receive, from a second before."""
+    primary = station.capture()
+    backup = station.platform.capture(BACKUP_KEY, primary.path.with_suffix(".backup"))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(Capture.start, (primary, backup)))
+    try:
+        wait_frames(primary, 30)
+        yield primary, backup
+    finally:
+        primary.stop()
+        backup.stop()
+
+
+def wait_frames(capture: Capture, count: int) -> None:
+    """Return when this many more pictures have come to the platform."""
+    wanted = capture.frames + count
+    wait_until(lambda: capture.frames >= wanted, f"{count} pictures at the platform", count / 30 + 10)
+
+
+def assert_unbroken(capture: Capture, *, decode: bool = True) -> Analysis:
+    """End a capture in which nothing may be missing."""
+    analysis = capture.finish(decode=decode)
+    assert analysis.max_video_step <= VIDEO_STEP
+    assert analysis.max_audio_step <= AUDIO_STEP
+    assert analysis.non_monotonic == 0
+    assert analysis.decode_errors == []
+    return analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A loop at the platform: when its first frame came (Unix seconds), and how many frames there were in a row."""
+
+    loop: str | None
+    at: float
+    frames: int
+
+
+def shown(capture: Capture) -> list[Shown]:
+    """Which loops the platform saw, one after the other. The capture must be over."""
+    pictures = media.read_pictures(capture.path)
+    came = frames(capture)
+    assert len(pictures) == len(came)
+    found, place = [], 0
+    for loop, count in media.runs(pictures):
+        found.append(Shown(loop, came[place].at, count))
+        place += count
+    return found
+
+
+# --- sound --------------------------------------------------------------------------------------------------
+
+SWEEP_SECONDS = 40.0
+_LOWEST, _SLOPE = 400.0, 50.0  # Hz, Hz a second
+_PITCH = 15.0
+
+
+class Sweep(Source):
+    """A source whose pitch tells the time: it rises, and begins anew every SWEEP_SECONDS of Unix time."""
+
+    def __init__(self, icecast: Icecast, rate: int = 44100, channels: int = 2) -> None:
+        encoded = ["-ac", str(channels), "-c:a", "libmp3lame", "-b:a", "128k", "-write_xing", "0"]
+        super().__init__(icecast, ["-re", "-f", "lavfi", "-i", "", *encoded], name="sweep")
+        self._rate = rate
+        self._input = self.process.argv.index("-i") + 1
+
+    def start(self) -> None:
+        """Start it at the present time's pitch."""
+        into = f"mod(t+{time.time() % SWEEP_SECONDS:.3f}\\,{SWEEP_SECONDS})"
+        phase = f"2*PI*({_LOWEST}*{into}+{_SLOPE / 2}*{into}*{into})"
+        self.process.argv[self._input] = f"aevalsrc=0.5*sin({phase}):s={self._rate}"
+        super().start()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One frame of sound at the platform. `source`: sweep, fallback, quiet or other; `clock`: the sweep's time."""
+
+    at: float
+    ms: int
+    source: str
+    clock: float | None
+    hertz: float
+    level: float
+
+
+def listen(capture: Capture) -> list[Heard]:
+    """What was heard, frame by frame. The capture must be over, and no frame of sound missing in it."""
+    done = subprocess.run(
+        [child.find_program("ffmpeg"), "-v", "error", "-nostdin", "-i", str(capture.path), "-map", "0:a:0",
+         "-ac", "1", "-f", "s16le", "-"],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    samples = array("h", done.stdout)
+    came = frames(capture, AUDIO)[: len(samples) // 1024]
+    assert len(came) >= len(frames(capture, AUDIO)) - 1
+    heard = [_heard(frame, samples[place * 1024 : place * 1024 + 1024]) for place, frame in enumerate(came)]
+    # What overlaps with the frame before the first can't be decoded. Where two sources meet, the mixture of both may
+    # have any pitch: a sweep's time counts only where a neighbour bears it out.
+    return [
+        two
+        if two.clock is None or _follows(one, two) or _follows(two, three)
+        else replace(two, source="other", clock=None)
+        for one, two, three in zip(heard[1:], heard[2:], heard[3:], strict=False)
+    ]
+
+
+def _follows(one: Heard, two: Heard) -> bool:
+    if one.clock is None or two.clock is None:
+        return False
+    return abs((two.clock - one.clock) - (two.ms - one.ms) / 1000) < 0.02
+
+
+def story(heard: Sequence[Heard]) -> str:
+    """What was heard, in a line for each source: for a message."""
+    lines = []
+    for source, group in groupby(heard, lambda frame: frame.source):
+        run = list(group)
+        told = f"{run[0].ms / 1000:9.3f} s  {source:8} {len(run) * 1024 / 44100:7.3f} s"
+        if source == "sweep":
+            told += f"  late by {lateness(run[0]):.3f} to {lateness(run[-1]):.3f} s"
+        lines.append(told)
+    return "\n".join(["", *lines])
+
+
+def _heard(frame: Frame, samples: "array[int]") -> Heard:
+    level = (sum(s * s for s in samples) / len(samples)) ** 0.5 / 32768
+    crossings = [place + a / (a - b) for place, (a, b) in enumerate(pairwise(samples)) if a < 0 <= b]
+    hertz = 0.0
+    if len(crossings) > 2:
+        hertz = (len(crossings) - 1) / (crossings[-1] - crossings[0]) * 44100
+    clock = None
+    if level < 0.01:
+        source = "quiet"
+    elif abs(hertz - FALLBACK_HERTZ) < _PITCH:
+        source = "fallback"
+    elif _LOWEST - _PITCH < hertz < _LOWEST + _SLOPE * SWEEP_SECONDS + _PITCH:
+        source, clock = "sweep", (hertz - _LOWEST) / _SLOPE
+    else:
+        source = "other"
+    return Heard(frame.at, frame.ms, source, clock, hertz, level)
+
+
+def lateness(heard: Heard) -> float:
+    """How old the sound was when it came, in seconds: from its making at the station to the platform."""
+    assert heard.clock is not None
+    return (heard.at - heard.clock) % SWEEP_SECONDS
+
+
+def silences(heard: Sequence[Heard]) -> list[float]:
+    """How long, each time, neither the station nor its fallback was heard (seconds)."""
+    starts = [place for place in range(len(heard)) if not _audible(heard[place])]
+    runs: list[list[int]] = []
+    for place in starts:
+        if runs and runs[-1][-1] == place - 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return [(heard[run[-1]].ms - heard[run[0]].ms) / 1000 + 1024 / 44100 for run in runs]
+
+
+def _audible(heard: Heard) -> bool:
+    return heard.source in ("sweep", "fallback")
+
+
+def steps_back(heard: Sequence[Heard]) -> float:
+    """By how much the station's sound went back at most (seconds): what was heard is heard again, or an older one."""
+    worst = 0.0
+    newest: Heard | None = None
+    for frame in heard:
+        if frame.clock is None:
+            continue
+        if newest is not None and newest.clock is not None:
+            passed = (frame.ms - newest.ms) / 1000
+            # The sweep's time is known but for whole rounds: between two frames about as much was sent as was heard.
+            ahead = frame.clock - newest.clock - passed
+            moved = passed + (ahead + SWEEP_SECONDS / 2) % SWEEP_SECONDS - SWEEP_SECONDS / 2
+            worst = max(worst, -moved)
+            if moved < 0:
+                continue
+        newest = frame
+    return worst
+
+
+# --- the history ----------------------------------------
+
+# Between what the playout says of a switch and when the platform's reader saw it.
+CLOSE = 0.25
+
+
+def history(station: Station, tracks: list[Track]) -> list[dict[str, Any]]:
+    """The rows of these tracks, in order of their start."""
+    rows = station.sql(
+        "SELECT title, loop_file_path, started_at, ended_at, duration_seconds, ffmpeg_pid, had_errors, error_message"
+        " FROM play_history WHERE artist = ANY(%s) AND title = ANY(%s) ORDER BY started_at",
+        [[track.artist for track in tracks], [track.title for track in tracks]],
+    )
+    names = ("title", "loop", "start", "end", "duration", "pid", "had_errors", "error")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def assert_history(rows: list[dict[str, Any]], tracks: list[Track], seen: list[Shown]) -> None:
+    """Every track once, in order, with the times at which the platform saw it."""
+    assert [row["title"] for row in rows] == [track.title for track in tracks]
+    for row, one, following in zip(rows, seen, [*seen[1:], None], strict=True):
+        assert abs(row["start"].timestamp() - one.at) < CLOSE
+        assert Path(row["loop"]).stem == one.loop
+        assert row["pid"]
+        if following is not None:
+            assert abs(row["end"].timestamp() - following.at) < CLOSE
+            assert abs(float(row["duration"]) - (following.at - one.at)) < CLOSE
+    assert all(one["end"] == two["start"] for one, two in pairwise(rows))
+
+
+# --- the rest -----------------------------------------------------------------------------------------------
+
+
+def metric(station: Station, name: str, labels: Mapping[str, str] | None = None) -> float:
+    """The sum of a metric's values over all series that have these labels."""
+    total = 0.0
+    for line in station.metrics().splitlines():
+        series, _, value = line.rpartition(" ")
+        if series.partition("{")[0] == name and all(f'{k}="{v}"' in series for k, v in (labels or {}).items()):
+            total += float(value)
+    return total
+
+
+def errors(station: Station, since: float) -> list[tuple[str, str, str]]:
+    """The error log's service, severity and message from a Unix time on, in order."""
+    rows = station.sql(
+        "SELECT service, severity, message FROM error_log WHERE timestamp >= to_timestamp(%s) ORDER BY timestamp",
+        [since],
+    )
+    return [(str(service), str(severity), str(message)) for service, severity, message in rows]

@@ -1,0 +1,151 @@
+"""The mount drops, hangs, serves rubbish or something else: the picture goes on, and some sound with it.
+
+The sweep's pitch tells when it was made: what comes late, twice or in the wrong order is heard.
+"""
+
+import signal
+import time
+from itertools import groupby
+from statistics import median
+
+import pytest
+
+from tests.integration.onair import (
+    Heard,
+    Sweep,
+    assert_unbroken,
+    lateness,
+    listen,
+    silences,
+    steps_back,
+    story,
+    wait_frames,
+    wait_healthy,
+)
+from tests.rig.icecast import Rubbish
+from tests.rig.net import wait_until
+from tests.rig.platform import Capture
+from tests.rig.station import Station
+
+SILENT = 0.3
+BACK = 0.2
+LATER = 0.5
+RETURN = 8.0
+
+
+@pytest.fixture(autouse=True)
+def punctual(station: Station, sweep: Sweep) -> None:
+    """Begin with as much sound in store as is meant, whatever the test before has left."""
+    if station.status()["audio"]["level_seconds"] > 1.5:
+        sweep.stop()
+        wait_source(station, "fallback", 20)
+        sweep.start()
+        wait_healthy(station)
+
+
+def source(station: Station) -> str:
+    return str(station.status()["audio"]["source"])
+
+
+def wait_source(station: Station, wanted: str, seconds: float) -> None:
+    wait_until(lambda: source(station) == wanted, f"sound from the {wanted}", seconds)
+
+
+def judge(capture: Capture, *, sweeps_last: bool = True) -> list[Heard]:
+    """What must hold whatever the mount does; gives back what was heard."""
+    assert_unbroken(capture)
+    heard = listen(capture)
+    print(story(heard))
+    assert {frame.source for frame in heard[:20]} == {"sweep"}
+    assert not sweeps_last or sum(frame.source == "sweep" for frame in heard[-40:]) > 35, story(heard)
+    assert max(silences(heard), default=0.0) <= SILENT, story(heard)
+    assert steps_back(heard) <= BACK, story(heard)
+    sweeps = [frame for frame in heard if frame.clock is not None]
+    usual = median(lateness(frame) for frame in sweeps[:40])
+    assert max(lateness(frame) for frame in sweeps) <= usual + LATER, story(heard)
+    return heard
+
+
+def returned(heard: list[Heard], since: float) -> float:
+    """How long after a Unix time the station was heard again for good, in seconds."""
+    other = [frame.at for frame in heard if frame.source != "sweep"]
+    return max(other, default=since) - since
+
+
+@pytest.mark.parametrize("seconds", [1, 20], ids=["a second", "for long"])
+def test_mount_drops(station: Station, sweep: Sweep, seconds: int) -> None:
+    with station.capture() as capture:
+        wait_frames(capture, 30)
+        sweep.stop()
+        wait_frames(capture, round(seconds * 30))
+        sweep.start()
+        begun = time.time()
+        wait_source(station, "mount", 20)
+        wait_frames(capture, 90)
+    heard = judge(capture)
+    assert any(frame.source == "fallback" for frame in heard)
+    assert returned(heard, begun) <= RETURN
+
+
+@pytest.mark.parametrize("seconds", [0.7, 8], ids=["a moment", "for long"])
+def test_mount_is_there_and_nothing_comes(station: Station, sweep: Sweep, seconds: float) -> None:
+    with station.capture() as capture:
+        wait_frames(capture, 30)
+        sweep.pause()
+        wait_frames(capture, round(seconds * 30))
+        sweep.resume()
+        begun = time.time()
+        wait_source(station, "mount", 20)
+        wait_frames(capture, 90)
+    heard = judge(capture)
+    assert returned(heard, begun) <= RETURN
+    if seconds < 1:
+        assert {frame.source for frame in heard} == {"sweep"}
+
+
+def test_icecast_stands_still(station: Station) -> None:
+    icecast = station.icecast.process
+    with station.capture() as capture:
+        wait_frames(capture, 30)
+        icecast.send(signal.SIGSTOP)
+        try:
+            wait_frames(capture, 210)
+            assert source(station) == "fallback"
+        finally:
+            icecast.send(signal.SIGCONT)
+        begun = time.time()
+        wait_source(station, "mount", 20)
+        wait_frames(capture, 90)
+    heard = judge(capture)
+    assert returned(heard, begun) <= RETURN
+
+
+def test_rubbish(station: Station, sweep: Sweep) -> None:
+    with station.capture() as capture:
+        wait_frames(capture, 30)
+        sweep.stop()
+        with Rubbish(station.icecast):
+            wait_frames(capture, 270)
+        sweep.start()
+        begun = time.time()
+        wait_source(station, "mount", 20)
+        wait_frames(capture, 90)
+    heard = judge(capture)
+    assert returned(heard, begun) <= RETURN
+
+
+def test_other_kinds_of_sound(station: Station, sweep: Sweep) -> None:
+    """Another sample rate, or mono: one after the other, as a station that changes its encoder."""
+    kinds = [(48000, 2), (22050, 2), (44100, 1)]
+    with station.capture() as capture:
+        wait_frames(capture, 30)
+        sweep.stop()
+        for rate, channels in kinds:
+            with Sweep(station.icecast, rate, channels):
+                time.time()
+                wait_source(station, "fallback", 10)
+                wait_source(station, "mount", 20)
+                wait_frames(capture, 60)
+    heard = judge(capture, sweeps_last=False)
+    runs = [len(list(group)) for source, group in groupby(heard, lambda frame: frame.source) if source == "sweep"]
+    assert sum(run > 60 for run in runs) == 1 + len(kinds), story(heard)

@@ -1,0 +1,216 @@
+"""The cushion and the mixer against a mount that bursts, drops and comes back, in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hook_service.playout.audio import CUSHION_SECONDS, MOMENT_SECONDS, Cushion, Mixer
+from hook_service.playout.timeline import AUDIO_FRAME_SECONDS
+from tests.unit.playout.mount import FALLBACK, FLOOR, Mount, Rig, number
+
+BACK = -round(0.2 / AUDIO_FRAME_SECONDS)  # how far the sound may go back at a reconnect, in frames
+
+
+def playing(mount: Mount, seconds: float = 60.0, *, fallback: bool = True) -> Rig:
+    """A rig that has been on the mount for a while; the mount was there before it."""
+    rig = Rig(mount, fallback=fallback)
+    rig.run(10)
+    rig.connect()
+    heard = rig.run(seconds)
+    assert heard.changes[-1][1] == "mount"
+    return rig
+
+
+def test_the_burst_at_connect_is_trimmed() -> None:
+    rig = Rig(Mount())
+    rig.run(10)
+    rig.connect()
+    heard = rig.run(5)
+    assert heard.changes[-1][1] == "mount"
+    assert heard.changes[-1][0] - 10 < 0.7, "on the air soon after the connect"
+    assert rig.mixer.cushion.trimmed > 2.0 / AUDIO_FRAME_SECONDS  # 4 s of burst, 1 s of cushion
+    assert heard.levels[1] < CUSHION_SECONDS + 0.5
+    assert set(heard.steps()) == {1}
+
+
+def test_without_a_burst_it_waits_for_a_cushion() -> None:
+    rig = Rig(Mount(burst=0))
+    rig.connect()
+    heard = rig.run(5)
+    assert heard.changes[-1][1] == "mount"
+    assert 0.9 < heard.changes[-1][0] < 1.7
+    assert rig.mixer.cushion.trimmed <= 0.3 / AUDIO_FRAME_SECONDS
+
+
+@pytest.mark.parametrize("outage", [0.5, 1.0, 20.0])
+def test_outages(outage: float) -> None:
+    rig = playing(Mount())
+    before, trimmed, slots = max(map(number, rig.heard.frames)), rig.mixer.cushion.trimmed, rig.slots()
+    rig.disconnect()
+    away = rig.run(outage)
+    rig.connect()
+    back = rig.run(20)
+    mount = [n for n in (number(f) for f in away.frames + back.frames) if n >= 0]
+    steps = [b - a for a, b in zip([before, *mount], mount, strict=False)]
+    assert min(steps) >= BACK, f"the sound went back by {min(steps)} frames"
+    # From the reconnect on, one join and then the mount without a break.
+    assert [step for step in steps if step != 1][1:] == []
+    assert back.changes[-1][1] == "mount"
+    assert back.changes[-1][0] - (70 + outage) < 1.0
+    assert rig.mixer.cushion.trimmed - trimmed > 2.0 / AUDIO_FRAME_SECONDS
+    assert back.levels[1] < CUSHION_SECONDS + 0.5, "old sound piled up"
+    assert rig.slots() - slots == len(away.frames) + len(back.frames)
+    if outage == 0.5:
+        heard = away.counts + back.counts
+        assert heard["fallback"] == 0
+        assert heard["floor"] * AUDIO_FRAME_SECONDS <= 0.2, "the cushion bridges nearly all of it"
+
+
+def test_fallback_begins_soon_after_the_cushions_end() -> None:
+    rig = playing(Mount())
+    rig.disconnect()
+    heard = rig.run(20)
+    assert [source for _, source in heard.changes] == ["mount", "floor", "fallback"]
+    silent = heard.counts["floor"] * AUDIO_FRAME_SECONDS
+    assert silent <= 0.3
+    assert silent >= MOMENT_SECONDS - 2 * AUDIO_FRAME_SECONDS, "a hiccup must not put music on the air"
+    assert heard.changes[1][0] - 70 < CUSHION_SECONDS + 0.5
+    assert len(heard.frames) == pytest.approx(20 / AUDIO_FRAME_SECONDS, abs=3)
+
+
+def test_for_good_and_without_a_fallback_the_floor_goes_on() -> None:
+    rig = playing(Mount(), fallback=False)
+    rig.disconnect()
+    heard = rig.run(60)
+    assert [source for _, source in heard.changes] == ["mount", "floor"]
+    assert len(heard.frames) == pytest.approx(60 / AUDIO_FRAME_SECONDS, abs=3)
+
+
+@given(
+    outage=st.floats(0.05, 30.0),
+    warm=st.floats(5.0, 15.0),
+    jitter=st.sampled_from([0.0, 0.05, 0.1]),
+    kbps=st.sampled_from([96, 128, 192, 320]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=25, deadline=None)
+def test_any_outage(outage: float, warm: float, jitter: float, kbps: int, seed: int) -> None:
+    rig = playing(Mount(kbps=kbps, jitter=jitter, seed=seed), warm)
+    rig.disconnect()
+    rig.run(outage)
+    rig.connect()
+    back = rig.run(6)
+    steps = rig.heard.steps()
+    assert min(steps) >= BACK
+    # One join; what was still on its way at that moment may be left out right after it.
+    assert all(step > 1 for step in [step for step in steps if step != 1][1:])
+    assert back.changes[-1][1] == "mount"
+    assert back.levels[1] < 2.0
+    assert rig.slots() == len(rig.heard.frames), "a slot without a frame"
+
+
+@pytest.mark.parametrize("ppm", [300, -300])
+def test_a_reconnect_after_an_hour_of_drift(ppm: int) -> None:
+    rig = playing(Mount(ppm=ppm), 3600)
+    rig.disconnect()
+    away = rig.run(0.3)
+    rig.connect()
+    back = rig.run(10)
+    assert (away.counts + back.counts).keys() == {"mount"}, "a short outage is bridged by the cushion"
+    assert min(rig.heard.steps()) >= BACK
+
+
+@pytest.mark.parametrize("speed", [3.0, 5.0, 8.0, 15.0])
+def test_a_burst_over_a_slow_line_is_trimmed_as_well(speed: float) -> None:
+    """64 KB over a home's uplink of 1 Mb/s arrive at eight times real time."""
+    mount = Mount()
+    rig = playing(mount)
+    rig.disconnect()
+    rig.run(0.5)
+    mount.speed = speed
+    rig.connect()
+    rig.run(10)
+    assert min(rig.heard.steps()) >= BACK, "old sound again"
+    assert rig.mixer.cushion.seconds < 2.0, "behind the station for hours"
+
+
+@pytest.mark.parametrize("kbps", [32, 48, 64])
+def test_a_long_burst_of_a_low_bitrate_is_trimmed_as_well(kbps: int) -> None:
+    """Icecast's burst counts bytes: 64 KB are 8 s at 64 kb/s."""
+    rig = Rig(Mount(kbps=kbps))
+    rig.run(30)
+    rig.connect()
+    rig.run(20)
+    assert rig.mixer.cushion.seconds < 2.5, "behind the station for hours"
+
+
+def test_a_mount_that_sends_a_file_at_once_is_not_read_on() -> None:
+    cushion = Cushion()
+    sent = 0
+    for tick in range(300):
+        if not cushion.full:
+            cushion.add([b"%d" % (sent + n) for n in range(40)], tick / 30)
+            sent += 40
+        cushion.settle(tick / 30)
+        cushion.take()
+    assert cushion.seconds < 6.0
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.integers(0, 200)),
+            st.tuples(st.just("wait"), st.floats(0, 3)),
+            st.tuples(st.just("take"), st.integers(0, 120)),
+            st.tuples(st.just("reconnect"), st.just(0)),
+        ),
+        max_size=60,
+    )
+)
+def test_every_slot_has_a_frame_and_no_frame_is_played_twice(orders: list[tuple[str, float]]) -> None:
+    fallback = iter(range(10**9))
+    mixer = Mixer([b"a-floor", b"b-floor"], lambda: b"f%d" % next(fallback))
+    now, sent, heard = 100.0, 0, []
+    for order, amount in orders:
+        if order == "add":
+            mixer.cushion.add([b"%d" % (sent + n) for n in range(int(amount))], now)
+            sent += int(amount)
+        elif order == "wait":
+            now += amount
+        elif order == "reconnect":
+            mixer.cushion.reconnect()
+        else:
+            heard += [mixer.frame() for _ in range(int(amount))]
+        mixer.cushion.settle(now)
+        assert mixer.cushion.seconds >= 0
+    assert all(heard)
+    mount = [number(frame) for frame in heard if frame.isdigit()]
+    assert mount == sorted(set(mount)), "out of order or doubled"
+    rest = [int(frame[1:]) for frame in heard if frame[:1] == b"f"]
+    assert rest == list(range(len(rest))), "the fallback goes on where it was"
+
+
+def test_a_fallback_that_has_nothing_now_leaves_the_floor() -> None:
+    frames: list[bytes | None] = [None, None, FALLBACK, None, FALLBACK]
+    feed = iter(frames)
+    mixer = Mixer([FLOOR], lambda: next(feed))
+    assert [mixer.frame() for _ in frames] == [FLOOR, FLOOR, FALLBACK, FLOOR, FALLBACK]
+
+
+def test_the_floor_is_played_round_and_round() -> None:
+    mixer = Mixer([b"0", b"1", b"2"], lambda: None)
+    assert [mixer.frame() for _ in range(7)] == [b"0", b"1", b"2", b"0", b"1", b"2", b"0"]
+
+
+def test_the_clock_is_left_alone_while_the_mount_is_away() -> None:
+    mixer = Mixer([FLOOR], lambda: None)
+    assert mixer.rate_ppm(1.0) == 0
+    mixer.cushion.add([b"x"] * 300, 1.0)
+    mixer.cushion.settle(2.0)
+    assert mixer.cushion.joined
+    mixer.cushion.add([b"x"] * 300, 2.0)
+    assert mixer.rate_ppm(10.0) > 0
+    mixer.cushion.reconnect()
+    assert mixer.rate_ppm(1.0) == 0

@@ -1,0 +1,165 @@
+"""The audio source over a real child that plays FFmpeg's part."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hook_service.playout import commands
+from hook_service.playout import source as module
+from hook_service.playout.audio import CUSHION_SECONDS, Cushion
+from hook_service.playout.reactor import Reactor
+from hook_service.playout.source import Source
+from hook_service.playout.supervise import State
+from tests.unit.playout.helpers import adts, run_until
+
+
+@pytest.fixture
+def reactor() -> Reactor:
+    return Reactor()
+
+
+@pytest.fixture
+def start(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tuple[Source, Cushion]]]:
+    made: list[Source] = []
+
+    def begin(script: str) -> tuple[Source, Cushion]:
+        monkeypatch.setattr(commands, "audio", lambda url, kbps, demuxer: ["sh", "-c", script])
+        monkeypatch.setattr(module, "demuxer", lambda url: None)
+        cushion = Cushion()
+        source = Source(reactor, "http://127.0.0.1/radio.mp3", 192, cushion, lambda _: None)
+        made.append(source)
+
+        def poll() -> None:
+            source.poll()
+            reactor.call_later(0.01, poll)
+
+        poll()
+        return source, cushion
+
+    yield begin
+    for source in made:
+        source.stop()
+    run_until(reactor, lambda: all(source.process.pid is None for source in made))
+
+
+@pytest.fixture
+def burst(tmp_path: Path) -> Path:
+    """Four seconds of sound, with rubbish before and in the middle."""
+    path = tmp_path / "burst.aac"
+    frames = [adts(b"%03d" % n + bytes(100)) for n in range(172)]
+    path.write_bytes(b"rubbish" + b"".join(frames[:80]) + b"more of it" + b"".join(frames[80:]))
+    return path
+
+
+def test_a_burst_is_trimmed_to_the_cushion(
+    reactor: Reactor, start: Callable[[str], tuple[Source, Cushion]], burst: Path
+) -> None:
+    source, cushion = start(f"cat {burst}; exec sleep 60")
+    run_until(reactor, lambda: cushion.joined)
+    assert source.process.state is State.RUNNING
+    assert cushion.seconds == pytest.approx(CUSHION_SECONDS, abs=0.03)
+    assert cushion.trimmed == 172 - 43
+    frames = []
+    while frame := cushion.take():
+        frames.append(frame[:3])
+    assert frames == [b"%03d" % n for n in range(172 - 43, 172)]
+
+
+def test_its_end_leaves_what_waits_and_the_next_one_joins(
+    reactor: Reactor, start: Callable[[str], tuple[Source, Cushion]], burst: Path, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    source, cushion = start(f"cat {burst}; until [ -e {go} ]; do sleep 0.02; done; rm {go}; exit 1")
+    run_until(reactor, lambda: cushion.joined)
+    go.touch()
+    run_until(reactor, lambda: not cushion.joined)
+    assert cushion.seconds > 0.9, "the cushion is played to its end"
+    run_until(reactor, lambda: cushion.joined)
+    assert source.process.supervision.restarts == 1
+    assert cushion.seconds == pytest.approx(CUSHION_SECONDS, abs=0.03)
+
+
+def test_sound_of_another_shape_is_no_sound(
+    reactor: Reactor, start: Callable[[str], tuple[Source, Cushion]], tmp_path: Path
+) -> None:
+    path = tmp_path / "mono.aac"
+    path.write_bytes(b"".join(adts(bytes(100), channels=1) for _ in range(200)))
+    source, cushion = start(f"cat {path}; exec sleep 0.3")
+    run_until(reactor, lambda: source.process.supervision.restarts >= 1)
+    assert not cushion.joined
+    assert cushion.seconds == 0
+
+
+def test_a_file_instead_of_a_mount_is_held_back_and_not_called_stale(
+    reactor: Reactor, start: Callable[[str], tuple[Source, Cushion]], burst: Path
+) -> None:
+    source, cushion = start(f"while :; do cat {burst}; done")
+    run_until(reactor, lambda: cushion.joined)
+    run_until(reactor, lambda: cushion.full)
+    assert cushion.seconds < 20
+    assert source.process.supervision.restarts == 0
+
+
+class TestDemuxer:
+    """What a mount says that it sends."""
+
+    @pytest.fixture
+    def serve(self) -> Iterator[Callable[[bytes], str]]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.settimeout(5)
+        threads: list[threading.Thread] = []
+
+        def begin(answer: bytes) -> str:
+            def work() -> None:
+                with contextlib.suppress(OSError):
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(4096)
+                        connection.sendall(answer)
+                        if b"Content-Type" in answer:  # a stream has no end: the listener goes
+                            connection.settimeout(3)
+                            connection.recv(1)
+
+            threads.append(threading.Thread(target=work))
+            threads[-1].start()
+            return f"http://127.0.0.1:{listener.getsockname()[1]}/radio.mp3?x=1"
+
+        yield begin
+        listener.close()
+        for thread in threads:
+            thread.join()
+
+    @pytest.mark.parametrize(
+        ("kind", "name"),
+        [
+            (b"audio/mpeg", "mp3"),
+            (b"AUDIO/MPEG; charset=x", "mp3"),
+            (b"audio/aacp", "aac"),
+            (b"application/ogg", "ogg"),
+            (b"text/html", None),
+            (b"", None),
+        ],
+    )
+    def test_by_its_content_type(self, serve: Callable[[bytes], str], kind: bytes, name: str | None) -> None:
+        answer = b"HTTP/1.0 200 OK\r\nContent-Type: " + kind + b"\r\n\r\n" + bytes(100)
+        assert module.demuxer(serve(answer)) == name
+
+    @pytest.mark.parametrize("answer", [b"", b"\xff\xfe\r\n\r\n", b"ICY 200 OK\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"])
+    def test_what_speaks_no_http_says_nothing(self, serve: Callable[[bytes], str], answer: bytes) -> None:
+        assert module.demuxer(serve(answer)) is None
+
+    def test_nobody_there_says_nothing(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        assert module.demuxer(f"http://127.0.0.1:{port}/x") is None
+        assert module.demuxer("http://127.0.0.1:1/with space\r\n") is None
+
+    @pytest.mark.xfail(strict=True, raises=ValueError, reason="the thread dies, and the mount is never started")
+    def test_a_port_that_is_none_says_nothing(self) -> None:
+        assert module.demuxer("http://127.0.0.1:99999/x") is None

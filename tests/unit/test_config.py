@@ -1,0 +1,502 @@
+"""The configuration: what is wrong is said in one line that names the key, the fault and the remedy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from psycopg import conninfo
+
+from hook_service import config
+from hook_service import settings as plain
+from hook_service.config import ConfigError, Host
+
+ROOT = Path(__file__).parents[2]
+
+
+def whole() -> dict[str, Any]:
+    """A configuration in which everything is said."""
+    return {
+        "paths": {
+            "loops": "/srv/loops",
+            "library": "/var/lib/radio/library",
+            "state": "/var/lib/radio",
+            "run": "/run/radio",
+            "log": "/var/log/radio/app.log",
+            "credentials": "/etc/radio/credentials",
+        },
+        "database": {"dsn": "host=127.0.0.1 dbname=radio user=radio", "history_days": 400, "error_days": 90},
+        "web": {"listen": "127.0.0.1:9000", "threads": 8, "trusted_proxies": 1, "failed_per_minute": 30},
+        "webhook": {"user": "azuracast"},
+        "relay": {"rtmp": "127.0.0.1:1935", "stat": "127.0.0.1:8080"},
+        "profiles": {
+            "square": {"width": 720, "height": 720, "fps": "30000/1001", "video_kbps": 2500, "audio_kbps": 128}
+        },
+        "stations": {
+            "demo": {
+                "name": "Demo FM",
+                "profile": "square",
+                "timezone": "Europe/Berlin",
+                "audio": {"url": "http://127.0.0.1:8000/radio.mp3", "fallback": "fallback.mp3"},
+                "default_loop": "default.mp4",
+                "dayparts": [{"from": "22:00", "to": "06:00", "loop": "night/night.mp4"}],
+                "switch_delay": 3.0,
+                "fade_in": 0.5,
+                "destinations": {
+                    "youtube": {"url": "rtmps://a.rtmps.youtube.com/live2"},
+                    "backup": {"url": "rtmps://b.rtmps.youtube.com/live2?backup=1", "backup_of": "youtube"},
+                    "srt": {"url": "srt://ingest.example:9000"},
+                },
+            }
+        },
+    }
+
+
+def put(raw: dict[str, Any], key: str, value: Any) -> None:
+    """Set `a.b.0.c` to a value."""
+    *parents, last = key.split(".")
+    at: Any = raw
+    for part in parents:
+        at = at[int(part)] if isinstance(at, list) else at.setdefault(part, {})
+    at[last] = value
+
+
+def dump(raw: dict[str, Any]) -> str:
+    return yaml.safe_dump(raw, sort_keys=False)
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    return tmp_path / "radio.yml"
+
+
+def problems(path: Path, text: str) -> list[str]:
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(path)
+    assert caught.value.path == path
+    assert str(caught.value).splitlines() == [f"{path}: {problem}" for problem in caught.value.problems]
+    return caught.value.problems
+
+
+def loaded(path: Path, raw: dict[str, Any]) -> Host:
+    path.write_text(dump(raw))
+    return config.load(path)
+
+
+def test_a_whole_one_is_read(path: Path) -> None:
+    host = loaded(path, whole())
+    demo = host.stations["demo"]
+    assert demo.dayparts[0].from_ == time(22)
+    assert demo.dayparts[0].to == time(6)
+    assert host.station_profile("demo").fps_den == 1001
+    assert host.station_profile("demo").fade_in == 0.5
+    assert host.paths.loops == Path("/srv/loops")
+    assert list(demo.destinations) == ["youtube", "backup", "srt"]
+
+
+def test_a_small_one_is_enough(path: Path) -> None:
+    path.write_text('stations: {demo: {audio: {url: "http://127.0.0.1:8000/radio.mp3"}}}\n')
+    host = config.load(path)
+    demo = host.stations["demo"]
+    assert (demo.profile, demo.default_loop, demo.switch_delay, demo.fade_in) == ("720p30", "default.mp4", 3.0, 1.0)
+    assert host.web.listen == "127.0.0.1:9000"
+    assert host.station_profile("demo").fade_in == 1.0
+
+
+DEMO = "stations.demo"
+MISTAKES: list[tuple[str, Any, list[str]]] = [
+    # key, value, what the line must say besides the key
+    ("paths.loops", "srv/loops", ["'srv/loops' is not absolute", "write the whole path"]),
+    ("paths.loops", 5, ["5"]),
+    ("paths.lops", "/x", ["is not a setting", "did you mean 'loops'?"]),
+    ("database.dsn", "host=h password=secret1", ["holds a password", "database-password"]),
+    ("database.dsn", "host=h password = 'secret1'", ["holds a password", "database-password"]),
+    ("database.dsn", "postgresql://radio:secret1@h/radio", ["holds a password", "database-password"]),
+    ("database.dsn", "postgresql://h/radio?password=secret1", ["holds a password", "database-password"]),
+    ("database.history_days", 0, ["0", "greater than or equal to 1"]),
+    ("database.error_days", "soon", ["'soon'", "integer"]),
+    ("web.listen", "9000", ["'9000' is not an address", "host:port"]),
+    ("web.listen", "127.0.0.1:99999", ["is not an address", "host:port"]),
+    ("web.listen", "127.0.0.1:http", ["is not an address", "host:port"]),
+    ("web.threads", 0, ["greater than or equal to 1"]),
+    ("web.threads", 65, ["less than or equal to 64"]),
+    ("web.request_per_second", 5, ["is not a setting", "did you mean 'requests_per_second'?"]),
+    ("webhook.user", "", ["at least 1 character"]),
+    ("webhook.password", "secret1", ["is not a setting", "known keys here: user"]),
+    ("relay.rtmp", ":1935", ["is not an address"]),
+    ("profiles.square.width", 721, ["721", "multiple of 2"]),
+    ("profiles.square.height", 4000, ["less than or equal to 2160"]),
+    ("profiles.square.fps", 29.97, ["'29.97' is not a frame rate", "30000/1001"]),
+    ("profiles.square.fps", "61", ["is not a frame rate"]),
+    ("profiles.square.fps", "1/2", ["is not a frame rate"]),
+    ("profiles.square.encoder", "x264", ["'x264'", "'libx264'", "'h264_nvenc'"]),
+    ("profiles.square.bitrate", 5, ["is not a setting", "known keys here", "video_kbps"]),
+    ("profiles.720p30", {"width": 1280, "height": 720, "video_kbps": 3000}, ["ships", "another name"]),
+    ("profiles.My Profile", {"width": 1280, "height": 720, "video_kbps": 3000}, ["'My Profile'", "lower-case"]),
+    ("stations", {}, ["at least 1 item"]),
+    ("stations.Demo", {"audio": {"url": "http://h/m"}}, ["'Demo' is not a usable name", "lower-case"]),
+    (f"{DEMO}.audio", "http://h/m", ["http://h/m"]),
+    (f"{DEMO}.audio.url", "ftp://h/m", ["is not a mount's address", "http://"]),
+    (f"{DEMO}.audio.url", "file:///etc/passwd", ["is not a mount's address", "http://"]),
+    (f"{DEMO}.audio.url", "http:///radio.mp3", ["is not a mount's address", "http://"]),
+    (f"{DEMO}.audio.fallback", "../x.mp3", ["leaves the loops directory", "paths.loops"]),
+    (f"{DEMO}.audio.fallbak", "x.mp3", ["did you mean 'fallback'?"]),
+    (f"{DEMO}.profile", "4k", ["'4k' is not a profile", "1080p30, 720p30, square", "define it"]),
+    (f"{DEMO}.timezone", "Europe/Berln", ["'Europe/Berln' is not a time zone", "Europe/Berlin"]),
+    (f"{DEMO}.timezone", "../../etc/passwd", ["is not a time zone"]),
+    (f"{DEMO}.timezone", "Europe", ["is not a time zone"]),
+    (f"{DEMO}.default_loop", "", ["leaves the loops directory"]),
+    (f"{DEMO}.dayparts.0.from", "25:00", ["'25:00' is not a time of day", "'HH:MM'"]),
+    (f"{DEMO}.dayparts.0.from", "22", ["is not a time of day"]),
+    (f"{DEMO}.dayparts.0.to", None, ["is not a time of day"]),
+    (f"{DEMO}.dayparts.0.to", True, ["is not a time of day"]),
+    (f"{DEMO}.dayparts.0.form", "22:00", ["is not a setting", "did you mean 'from'?"]),
+    (f"{DEMO}.dayparts.0.loop", "/../x", ["leaves the loops directory"]),
+    (f"{DEMO}.switch_delay", -1, ["greater than or equal to 0"]),
+    (f"{DEMO}.switch_delay", "three", ["'three'", "number"]),
+    (f"{DEMO}.switch_delay", float("nan"), ["nan"]),
+    (f"{DEMO}.fade_in", 2.5, ["less than or equal to 2"]),
+    (f"{DEMO}.fadein", 1, ["did you mean 'fade_in'?"]),
+    (f"{DEMO}.destinations.youtube.url", "https://youtube.com", ["is not an ingest", "rtmps://host/"]),
+    (f"{DEMO}.destinations.youtube.url", "rtmp:///live2", ["is not an ingest"]),
+    (f"{DEMO}.destinations.youtube.url", "rtmp://u:secret1@h/live2", ["holds a user or password", "credential"]),
+    (f"{DEMO}.destinations.youtube.key", "secret1", ["is not a setting", "known keys here: url, backup_of"]),
+    (f"{DEMO}.destinations.You Tube", {"url": "rtmp://h/x"}, ["'You Tube' is not a usable name"]),
+    (f"{DEMO}.destinations.backup.backup_of", "yotube", ["'yotube' is not another destination", "youtube"]),
+    (f"{DEMO}.destinations.backup.backup_of", "backup", ["is not another destination", "youtube"]),
+    ("station", {}, ["is not a setting", "did you mean 'stations'?"]),
+    ("nonsense_setting", 1, ["is not a setting", "known keys here", "stations"]),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "said"), MISTAKES, ids=lambda value: str(value)[:40])
+def test_each_mistake_is_one_line(path: Path, key: str, value: Any, said: list[str]) -> None:
+    raw = whole()
+    put(raw, key, value)
+    [line] = problems(path, dump(raw))
+    assert line.startswith(f"{key}: ") or f"{key.removeprefix(DEMO + '.')}: " in line, line
+    assert "\n" not in line
+    for part in said:
+        assert part in line
+    assert "secret1" not in line, "a secret is not repeated into the journal"
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("stations", "add it"),
+        (f"{DEMO}.audio", "add it"),
+        (f"{DEMO}.audio.url", "add it"),
+        ("profiles.square.width", "add it"),
+    ],
+)
+def test_what_is_missing(path: Path, key: str, said: str) -> None:
+    raw: Any = whole()
+    *parents, last = key.split(".")
+    at = raw
+    for part in parents:
+        at = at[part]
+    del at[last]
+    assert problems(path, dump(raw)) == [f"{key}: is missing; {said}"]
+
+
+def test_all_mistakes_at_once(path: Path) -> None:
+    raw = whole()
+    put(raw, "web.threads", 0)
+    put(raw, f"{DEMO}.timezone", "Mars/Olympus")
+    put(raw, f"{DEMO}.destinations.youtube.url", "x")
+    put(raw, "pahts", {})
+    assert [line.split(": ")[0] for line in problems(path, dump(raw))] == [
+        "web.threads",
+        f"{DEMO}.timezone",
+        f"{DEMO}.destinations.youtube.url",
+        "pahts",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no settings; begin with 'stations:'"),
+        ("- a\n- b\n", "holds no settings"),
+        ("stations: [\n", "is not YAML"),
+        ("a: b: c\n", "line 1"),
+        ("stations:\n\tdemo: {}\n", "is not YAML"),
+        ("!!python/object/apply:os.system ['true']\n", "is not YAML"),
+    ],
+)
+def test_what_is_no_configuration(path: Path, text: str, said: str) -> None:
+    [line] = problems(path, text)
+    assert said in line
+
+
+def test_a_file_that_cannot_be_read(path: Path, tmp_path: Path) -> None:
+    for unreadable in (path, tmp_path):
+        with pytest.raises(ConfigError) as caught:
+            config.load(unreadable)
+        [line] = caught.value.problems
+        assert "can't be read" in line
+        assert "--config" in line
+    path.write_bytes(b"stations: {\xe9: 1}")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        config.load(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("22:00", time(22)), ("06:00", time(6)), ("'22:00'", time(22)), ("8:05", time(8, 5)), ("10:30", time(10, 30))],
+)
+def test_unquoted_times_of_day(path: Path, written: str, meant: time) -> None:
+    """YAML 1.1 reads 22:00 as 1320."""
+    daypart = f'{{from: {written}, to: "07:00", loop: n.mp4}}'
+    path.write_text(f'stations: {{demo: {{audio: {{url: "http://h/m"}}, dayparts: [{daypart}]}}}}')
+    assert config.load(path).stations["demo"].dayparts[0].from_ == meant
+
+
+def test_24_00_is_not_a_time_of_day(path: Path) -> None:
+    raw = 'stations: {demo: {audio: {url: "http://h/m"}, dayparts: [{from: 24:00, to: 01:00, loop: n.mp4}]}}'
+    assert "'24:00' is not a time of day" in problems(path, raw)[0]
+
+
+class TestFoundWanting:
+    """Each of these is a mistake of an operator's that is not met with a line of its own."""
+
+    @pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="a traceback instead of a line")
+    def test_a_frame_rate_over_nothing(self, path: Path) -> None:
+        raw = whole()
+        put(raw, "profiles.square.fps", "30/0")
+        assert "is not a frame rate" in problems(path, dump(raw))[0]
+
+    @pytest.mark.xfail(strict=True, reason="the last one silently wins")
+    def test_a_key_that_is_there_twice(self, path: Path) -> None:
+        text = 'stations: {demo: {audio: {url: "http://h/a"}}}\nstations: {other: {audio: {url: "http://h/b"}}}\n'
+        assert "twice" in problems(path, text)[0]
+
+    @pytest.mark.xfail(strict=True, reason="says 'input should be a valid string', and not that it wants quotes")
+    @pytest.mark.parametrize("name", ["on", "1234", "no"])
+    def test_a_name_that_yaml_takes_for_something_else(self, path: Path, name: str) -> None:
+        [line] = problems(path, f'stations: {{{name}: {{audio: {{url: "http://h/a"}}}}}}\n')
+        assert "quote" in line
+
+    @pytest.mark.xfail(strict=True, reason="the port is looked at by FFmpeg only, on the air")
+    @pytest.mark.parametrize("url", ["http://h:99999/m", "http://h:port/m"])
+    def test_a_port_that_is_none(self, path: Path, url: str) -> None:
+        raw = whole()
+        put(raw, f"{DEMO}.audio.url", url)
+        assert problems(path, dump(raw))
+
+    @pytest.mark.xfail(strict=True, reason="the password of a mount is taken, and stands in ps")
+    def test_a_password_in_the_mounts_address(self, path: Path) -> None:
+        raw = whole()
+        put(raw, f"{DEMO}.audio.url", "http://user:secret1@h/m")
+        assert "password" in problems(path, dump(raw))[0]
+
+    @pytest.mark.xfail(strict=True, reason="true is taken for 1")
+    @pytest.mark.parametrize("key", ["web.threads", f"{DEMO}.switch_delay"])
+    def test_yes_is_no_number(self, path: Path, key: str) -> None:
+        raw = whole()
+        put(raw, key, True)
+        assert problems(path, dump(raw))
+
+    @pytest.mark.xfail(
+        strict=True, reason="the password is put behind a URI, where libpq takes it for a part of its path"
+    )
+    def test_a_uri_and_a_password(self, path: Path, tmp_path: Path) -> None:
+        raw = whole()
+        put(raw, "database.dsn", "postgresql://radio@127.0.0.1/radio")
+        put(raw, "paths.credentials", str(tmp_path))
+        (tmp_path / "database-password").write_text("p@ss")
+        values = conninfo.conninfo_to_dict(loaded(path, raw).dsn())
+        assert (values["password"], values["dbname"]) == ("p@ss", "radio")
+
+    @pytest.mark.xfail(strict=True, raises=(UnicodeDecodeError, OSError), reason="a traceback instead of a line")
+    @pytest.mark.parametrize("kind", ["bytes", "directory"])
+    def test_a_credential_that_cannot_be_read(self, path: Path, tmp_path: Path, kind: str) -> None:
+        raw = whole()
+        put(raw, "paths.credentials", str(tmp_path))
+        path.write_text(dump(raw))
+        if kind == "bytes":
+            (tmp_path / "api-token").write_bytes(b"\xff\xfe")
+        else:
+            (tmp_path / "api-token").mkdir()
+        (tmp_path / "webhook-token").write_text("x")
+        assert config.main(["--config", str(path)]) == 1
+
+
+class TestSecrets:
+    @pytest.fixture
+    def credentials(self, tmp_path: Path) -> Path:
+        directory = tmp_path / "credentials"
+        directory.mkdir()
+        return directory
+
+    @pytest.fixture
+    def host(self, path: Path, credentials: Path) -> Host:
+        raw = whole()
+        put(raw, "paths.credentials", str(credentials))
+        return loaded(path, raw)
+
+    @pytest.mark.parametrize(
+        ("content", "secret"),
+        [
+            ("s3cret", "s3cret"),
+            ("s3cret\n", "s3cret"),
+            ("s3cret\r\n", "s3cret"),
+            (" s p \n", " s p "),
+            ("\n", None),
+            ("", None),
+        ],
+    )
+    def test_the_text_of_a_file(self, host: Host, credentials: Path, content: str, secret: str | None) -> None:
+        (credentials / "api-token").write_bytes(content.encode())
+        assert host.secret("api-token") == secret
+
+    def test_none_without_a_file_or_a_directory(self, host: Host, credentials: Path) -> None:
+        assert host.secret("api-token") is None
+        credentials.rmdir()
+        assert host.secret("api-token") is None
+
+    def test_systemds_directory_wins(
+        self, host: Host, credentials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (credentials / "api-token").write_text("file")
+        systemd = tmp_path / "systemd"
+        systemd.mkdir()
+        (systemd / "api-token").write_text("systemd")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(systemd))
+        assert host.secret("api-token") == "systemd"
+        assert host.credentials == systemd
+
+    @pytest.mark.parametrize("password", ["simple", "with 'quote'", "back\\slash", "spa ce=x", "ünï"])
+    def test_the_databases_password_is_quoted(self, host: Host, credentials: Path, password: str) -> None:
+        assert "password" not in host.dsn()
+        (credentials / "database-password").write_text(password + "\n")
+        assert conninfo.conninfo_to_dict(host.dsn())["password"] == password
+        assert conninfo.conninfo_to_dict(host.dsn())["dbname"] == "radio"
+
+    def test_what_is_missing_is_said_with_its_file(self, host: Host, credentials: Path) -> None:
+        lines = host.missing_credentials()
+        assert len(lines) == 4
+        assert "webhook-password, webhook-secret, webhook-token" in lines[0]
+        assert "api-token" in lines[1]
+        assert lines[2].startswith("stations.demo.destinations.youtube: no stream key")
+        assert str(credentials / "demo.youtube.key") in lines[2]
+        assert "demo.backup.key" in lines[3]
+        for name in ("webhook-secret", "api-token", "demo.youtube.key", "demo.backup.key"):
+            (credentials / name).write_text("x")
+        assert host.missing_credentials() == []
+
+
+def check(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hook_service.config", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class TestCheckConfig:
+    """`radio-check-config`."""
+
+    @pytest.fixture
+    def good(self, path: Path, tmp_path: Path) -> Path:
+        raw = whole()
+        put(raw, "paths.credentials", str(tmp_path))
+        path.write_text(dump(raw))
+        for name in ("webhook-token", "api-token", "demo.youtube.key", "demo.backup.key"):
+            (tmp_path / name).write_text("s3cret\n")
+        return path
+
+    def test_good(self, good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert config.main(["--config", str(good)]) == 0
+        out, err = capsys.readouterr()
+        assert out == f"{good}: good; stations: demo\n"
+        assert err == ""
+
+    def test_a_missing_credential(self, good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "demo.backup.key").unlink()
+        assert config.main(["--config", str(good)]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        [line] = err.splitlines()
+        assert line.startswith(f"{good}: stations.demo.destinations.backup: no stream key")
+        assert "s3cret" not in err
+
+    def test_mistakes_as_a_program(self, path: Path) -> None:
+        path.write_text("stations: {}\nwebb: {}\n")
+        done = check("--config", str(path))
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 2
+        assert all(line.startswith(f"{path}: ") for line in done.stderr.splitlines())
+        assert "Traceback" not in done.stderr
+
+    def test_a_station_that_is_none(self, good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert config.main(["--config", str(good), "--plan", "other"]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "has no station 'other'; it has: demo" in err
+
+    def test_the_plan_makes_the_same_station(
+        self, good: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(ROOT)
+        station = plain.load(good, "demo")
+        host = config.load(good)
+        assert station.shortcode == "demo"
+        assert station.profile == host.station_profile("demo")
+        assert station.profile.fingerprint() == host.station_profile("demo").fingerprint()
+        assert station.audio_url == "http://127.0.0.1:8000/radio.mp3"
+        assert station.audio_fallback == Path("/srv/loops/fallback.mp3")
+        assert station.default_loop == Path("/srv/loops/default.mp4")
+        assert (station.relay_rtmp, station.relay_stat) == ("127.0.0.1:1935", "127.0.0.1:8080")
+        assert [(d.name, d.url, d.key, d.backup_of) for d in station.destinations] == [
+            ("youtube", "rtmps://a.rtmps.youtube.com/live2", "s3cret", None),
+            ("backup", "rtmps://b.rtmps.youtube.com/live2?backup=1", "s3cret", "youtube"),
+            ("srt", "srt://ingest.example:9000", None, None),
+        ]
+        assert station.playout_socket == Path("/run/radio/playout-demo.sock")
+        assert station.output_socket == Path("/run/radio/output-demo.sock")
+        assert station.prepare_socket == Path("/run/radio/prepare.sock")
+        assert "s3cret" not in repr(station), "a key must not come into a log by way of a repr"
+        config.main(["--config", str(good), "--plan", "demo"])
+        assert plain.from_plan(json.loads(capsys.readouterr().out)) == station
+
+    def test_a_station_without_a_fallback(self, path: Path) -> None:
+        path.write_text('stations: {demo: {audio: {url: "http://h/m"}}}\n')
+        host = config.load(path)
+        station = plain.from_plan(json.loads(json.dumps(config._plan(host, "demo"))))
+        assert station.audio_fallback is None
+        assert station.destinations == ()
+
+    def test_a_mistake_ends_the_process_that_wanted_it(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(ROOT)
+        path.write_text("stations: {}\n")
+        with pytest.raises(SystemExit) as caught:
+            plain.load(path, "demo")
+        assert caught.value.code == 1
+        assert str(path) in capfd.readouterr().err
+
+
+def test_the_playout_never_imports_the_validation() -> None:
+    """pydantic is 10 MB, asyncio 11: the processes of the broadcast do without."""
+    program = (
+        "import sys\n"
+        "import hook_service.playout.main, hook_service.playout.output, hook_service.playout.relay\n"
+        "heavy = {'pydantic', 'asyncio', 'yaml', 'flask', 'psycopg', 'hook_service.config', 'hook_service.web'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
