@@ -64,8 +64,9 @@ class Ticket:
 class Reader:
     """Reads one loop's GOPs by number, over and over, whether it is whole or still growing."""
 
-    def __init__(self, loop: PreparedLoop | GrowingLoop) -> None:
+    def __init__(self, loop: PreparedLoop | GrowingLoop, station: Station) -> None:
         self._loop = loop
+        self._station = station
 
     @property
     def preparing(self) -> bool:
@@ -81,7 +82,8 @@ class Reader:
                 self._loop = finished
                 cursor.growing = False
             elif self._loop.abandoned:
-                raise LoopDamaged("its preparation was given up")
+                refused = catalog.refusal(self._station.library, self._loop.sha256, self._station.profile)
+                raise LoopDamaged(refused or "its preparation was given up")
         if isinstance(self._loop, PreparedLoop):
             cursor.next_gop %= self._loop.gops
             gop = self._loop.read_gop(cursor.next_gop)
@@ -272,7 +274,7 @@ class Loader:
 
     def _whole(self, path: Path, source: catalog.Source, loop: PreparedLoop) -> Loaded:
         cursor = Cursor(loop.avcc, loop.read_gop(0, entry=True), self._refill)
-        reader = self._readers[cursor] = Reader(loop)
+        reader = self._readers[cursor] = Reader(loop, self._station)
         return Loaded(path, cursor, source, reader)
 
     def _growing(
@@ -284,7 +286,7 @@ class Loader:
         if avcc is None or not first:
             raise LoopDamaged("its preparation gave no frames")
         cursor = Cursor(avcc, first, self._refill, growing=True)
-        reader = self._readers[cursor] = Reader(growing)
+        reader = self._readers[cursor] = Reader(growing, self._station)
 
         def lengthen() -> None:
             have = len(first)

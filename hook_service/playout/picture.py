@@ -59,7 +59,7 @@ class Cursor:
         if self._at >= len(self._gop):
             if self._ready:
                 self._gop = self._ready.popleft()
-            elif not self.growing:
+            elif not self.growing or self.failed is not None:
                 self._refill()
                 return None
             self._at = 0
