@@ -392,7 +392,7 @@ def load(path: Path) -> Host:
         raise ConfigError(path, [f"is not UTF-8 (byte {error.start}); save it as UTF-8"]) from None
     try:
         raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(path, [f"is not YAML: {' '.join(str(error).split())}; mend that line"]) from None
     if not isinstance(raw, dict):
         raise ConfigError(path, ["holds no settings; begin with 'stations:' (see docs/CONFIGURATION.md)"])
@@ -486,16 +486,23 @@ def main(argv: list[str] | None = None) -> int:
         problems = [] if arguments.plan else host.missing_credentials()
         if arguments.plan and arguments.plan not in host.stations:
             problems = [f"has no station {arguments.plan!r}; it has: {', '.join(host.stations)}"]
+        plan = _plan(host, arguments.plan) if arguments.plan and not problems else None
     except ConfigError as error:
         print(error, file=sys.stderr)
+        return 1
+    except (OSError, UnicodeDecodeError) as error:
+        where = host.credentials
+        print(
+            f"{arguments.config}: a credential in {where} can't be read: {error}; mend or replace it", file=sys.stderr
+        )
         return 1
     for problem in problems:
         print(f"{arguments.config}: {problem}", file=sys.stderr)
     if problems:
         return 1
-    if arguments.plan:
+    if plan is not None:
         # To a pipe of the process that runs the station: it holds stream keys.
-        json.dump(_plan(host, arguments.plan), sys.stdout)
+        json.dump(plan, sys.stdout)
     else:
         print(f"{arguments.config}: good; stations: {', '.join(host.stations)}")
     return 0

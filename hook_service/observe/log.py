@@ -8,9 +8,12 @@ is dropped. Stdlib only, because the playout logs too.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import io
 import json
 import logging
 import logging.handlers
+import os
 import queue
 import sys
 from datetime import UTC, datetime
@@ -20,9 +23,31 @@ ROTATE_BYTES = 100 * 1024 * 1024
 ROTATE_FILES = 10
 # Lines that wait to be written; beyond that they are dropped.
 WAITING_LINES = 10_000
+_STOP_SECONDS = 2.0
 
 
-Writer = logging.handlers.QueueListener
+class Writer(logging.handlers.QueueListener):
+    """The thread that writes. What it hangs on never keeps the process from ending."""
+
+    def stop(self) -> None:
+        """Write what waits, for seconds at most. A second call does nothing."""
+        thread = self._thread
+        if thread is None:
+            return
+        with contextlib.suppress(queue.Full):
+            self.queue.put(None, timeout=_STOP_SECONDS)  # type: ignore[attr-defined]  # a Queue, not only SimpleQueue's part
+        thread.join(_STOP_SECONDS)
+        self._thread = None
+        self.hangs = thread.is_alive()
+
+    hangs = False
+    """Whether it was left behind in a write that does not return."""
+
+    def at_exit(self) -> None:
+        """The end of the process. A sink that hangs would hold the interpreter's own last flush for ever."""
+        self.stop()
+        if self.hangs:
+            os._exit(0)
 
 
 class JsonLines(logging.Formatter):
@@ -54,10 +79,12 @@ class _Dropping(logging.Handler):
         """Write the record, or not."""
         try:
             return bool(super().handle(record))
-        except (OSError, ValueError):
-            # A file that failed half-way may be left closed but still set: the next line opens it again.
+        except Exception:  # whatever it is, the thread has more lines to write
             if "baseFilename" in self.__dict__:
-                self.__dict__["stream"] = None
+                stream, self.__dict__["stream"] = self.__dict__.get("stream"), None  # the next line opens it again
+                with contextlib.suppress(OSError, ValueError):
+                    if stream is not None:
+                        stream.close()
             return False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the stdlib's name
@@ -70,6 +97,21 @@ class _Output(_Dropping, logging.StreamHandler):  # type: ignore[type-arg]
 
 class _Rotated(_Dropping, logging.handlers.RotatingFileHandler):
     """The shared file, in the one service that rotates it."""
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - the stdlib's name
+        """Whether it is full. A file that was taken away is begun anew."""
+        stream = self.__dict__.get("stream")
+        if stream is not None and not _is_at(stream.fileno(), self.baseFilename):
+            self.__dict__["stream"] = None
+            stream.close()
+        return bool(super().shouldRollover(record))
+
+
+def _is_at(file: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))  # noqa: PTH116 - a plain name, for each line
+    except FileNotFoundError:
+        return False
 
 
 class _Followed(_Dropping, logging.handlers.WatchedFileHandler):
@@ -94,8 +136,10 @@ def setup(service: str, path: Path | None, level: str = "INFO", *, rotates: bool
     One service of a host `rotates` the file; two that did would lose lines to each other. The writer that is given
     back writes what waits when it is stopped; it is when the process ends.
     """
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    handlers: list[logging.Handler] = [_Output(sys.stdout)]
+    handlers: list[logging.Handler] = []
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None where a service is started without one
+        sys.stdout.reconfigure(errors="backslashreplace")
+        handlers.append(_Output(sys.stdout))
     problem = None
     if path is not None:
         try:
@@ -111,9 +155,9 @@ def setup(service: str, path: Path | None, level: str = "INFO", *, rotates: bool
     for handler in handlers:
         handler.setFormatter(JsonLines(service))
     waiting: queue.Queue[logging.LogRecord] = queue.Queue(WAITING_LINES)
-    writer = logging.handlers.QueueListener(waiting, *handlers)
+    writer = Writer(waiting, *handlers)
     writer.start()
-    atexit.register(writer.stop)
+    atexit.register(writer.at_exit)
     logging.basicConfig(level=level, handlers=[_Queue(waiting)], force=True)
     logging.captureWarnings(True)
     if problem:

@@ -201,6 +201,5 @@ class TestPeerDown:
         with pytest.raises(PeerDown):
             next(stream)
 
-    @pytest.mark.xfail(strict=True, raises=RecursionError, reason="deep nesting is not taken for a fault of the peer")
     def test_it_says_something_too_deep(self, serve: Serve) -> None:
         self.down(serve(says(b"[" * 100_000 + b"\n")))

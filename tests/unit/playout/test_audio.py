@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hook_service.playout.audio import CUSHION_SECONDS, MOMENT_SECONDS, Cushion, Mixer
+from hook_service.playout.audio import (
+    CUSHION_SECONDS,
+    MOMENT_SECONDS,
+    SETTLE_LIMIT_SECONDS,
+    SETTLE_SECONDS,
+    SURPLUS_WATCH_SECONDS,
+    Cushion,
+    Mixer,
+)
 from hook_service.playout.timeline import AUDIO_FRAME_SECONDS
 from tests.unit.playout.mount import FALLBACK, FLOOR, Mount, Rig, number
 
@@ -214,3 +222,59 @@ def test_the_clock_is_left_alone_while_the_mount_is_away() -> None:
     assert mixer.rate_ppm(10.0) > 0
     mixer.cushion.reconnect()
     assert mixer.rate_ppm(1.0) == 0
+
+
+class TestSettle:
+    """When a connection is taken over, and what is left out of it afterwards."""
+
+    def test_after_the_burst_and_a_moment_of_quiet(self) -> None:
+        assert SETTLE_SECONDS == 0.3
+        cushion = Cushion()
+        cushion.add([b"%d" % n for n in range(200)], 10.0)
+        cushion.settle(10.0 + SETTLE_SECONDS - 0.01)
+        assert not cushion.joined
+        assert cushion.take() is None, "held back"
+        cushion.settle(10.0 + SETTLE_SECONDS)
+        assert cushion.joined
+        assert cushion.seconds == pytest.approx(CUSHION_SECONDS, abs=AUDIO_FRAME_SECONDS)
+        assert cushion.take() == b"157", "the newest second of it"
+
+    def test_at_the_latest_after_its_limit(self) -> None:
+        cushion, now = Cushion(), 10.0
+        while not cushion.joined and now < 20:
+            now += 0.1
+            cushion.add([b"x"] * 43, now)  # ten times real time, without an end
+            cushion.settle(now)
+        assert now - 10.1 == pytest.approx(SETTLE_LIMIT_SECONDS, abs=0.11)
+
+    def test_not_without_a_cushion(self) -> None:
+        cushion = Cushion()
+        cushion.settle(1.0)
+        cushion.add([b"x"] * 40, 1.0)
+        cushion.settle(100.0)
+        assert not cushion.joined
+
+    def after_the_join(self, late: float) -> tuple[Cushion, float]:
+        """A cushion that is joined; `late` seconds afterwards another second of sound arrives at once."""
+        cushion = Cushion()
+        cushion.add([b"x"] * 43, 10.0)
+        cushion.settle(10.0 + SETTLE_SECONDS)
+        assert cushion.joined
+        now = 10.0 + SETTLE_SECONDS + late
+        cushion.settle(now)
+        cushion.add([b"x"] * 43, now)
+        return cushion, now
+
+    def test_what_was_still_on_its_way_is_left_out(self) -> None:
+        cushion, now = self.after_the_join(0.05)
+        for n in range(25):
+            cushion.settle(now + n / 10)
+        assert cushion.seconds == pytest.approx(CUSHION_SECONDS, abs=0.05)
+        assert cushion.trimmed == pytest.approx(43, abs=2)
+
+    def test_later_it_is_the_clocks_business(self) -> None:
+        cushion, now = self.after_the_join(SURPLUS_WATCH_SECONDS + 0.1)
+        for n in range(60):
+            cushion.settle(now + n / 10)
+        assert cushion.seconds == pytest.approx(2 * CUSHION_SECONDS, abs=0.05)
+        assert cushion.trimmed == 0

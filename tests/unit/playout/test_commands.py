@@ -40,6 +40,7 @@ def test_what_the_option_file_says() -> None:
 
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "audio": lambda _: commands.audio("http://127.0.0.1:1/none", 192, "mp3"),
+    "audio, unknown": lambda _: commands.audio("http://127.0.0.1:1/none", 192, None),
     "publisher": lambda _: commands.publisher("rtmp://127.0.0.1:1/live/x"),
     "rtmp": lambda p: commands.destination("rtmp://127.0.0.1:1/live/x", target("rtmp://127.0.0.1:1/a"), p),
     "srt": lambda p: commands.destination("rtmp://127.0.0.1:1/live/x", target("srt://127.0.0.1:1"), p),
@@ -66,3 +67,14 @@ def test_timestamps_are_ours_from_end_to_end(tmp_path: Path) -> None:
     for name in ("publisher", "rtmp"):
         line = COMMANDS[name](tmp_path)
         assert (line[line.index("-tag:v") + 1], line[line.index("-tag:a") + 1]) == ("7", "10")
+
+
+@pytest.mark.parametrize("demuxer", ["mp3", "aac", "ogg", None])
+def test_the_mount_is_read_as_what_it_says_it_is(demuxer: str | None) -> None:
+    line = commands.audio("https://h/radio", 128, demuxer)
+    before, after = line[: line.index("-i")], line[line.index("-i") :]
+    assert after[1] == "https://h/radio"
+    assert [before[n + 1] for n, part in enumerate(before) if part == "-f"] == ([demuxer] if demuxer else [])
+    assert after[after.index("-b:a") + 1] == "128k"
+    assert after[after.index("-f") + 1] == "adts"
+    assert "file" not in before[before.index("-protocol_whitelist") + 1].split(",")

@@ -241,6 +241,47 @@ def test_one_that_never_reads_is_killed_and_the_timeline_goes_on(
     assert flvread.judge(recorded(reactor, tmp_path)).video_frames > 10
 
 
+def test_one_that_reads_slowly_is_left_alone(
+    reactor: Reactor, begin: Begin, publisher: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pipe is full all the time, but never for long without a byte of it being taken."""
+    monkeypatch.setattr(lines, "STALL_SECONDS", 0.5)
+    publisher["a"] = "while dd bs=65536 count=1 of=/dev/null 2> /dev/null; do sleep 0.05; done"
+    line, feed = begin(), Feed()
+    run_until(reactor, lambda: line.process.pid is not None)
+    first, until, full = line.process.pid, time.monotonic() + 1.5, 0
+    while time.monotonic() < until:
+        feed.tick(line, size=60_000 if full < 20 else 1_000)
+        full += bool(line._out)
+        run_for(reactor, 0.01)
+    assert full > 20
+    assert line.process.pid == first
+    assert line.process.supervision.restarts == 0
+
+
+def test_one_for_which_too_much_waits_is_killed_before_its_time(
+    reactor: Reactor, begin: Begin, publisher: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "STALL_SECONDS", 60.0)
+    monkeypatch.setattr(lines, "BACKLOG_BYTES", 2_000_000)
+    publisher["a"] = "exec sleep 60"
+    line, feed = begin(), Feed()
+    run_until(reactor, lambda: line.process.pid is not None)
+    first, fed = line.process.pid, 0
+    while line.joined or not fed:
+        feed.tick(line, size=100_000)
+        fed += 100_000
+        assert sum(map(len, line._out)) <= 2_000_000
+        assert fed < 10_000_000
+    assert fed > 2_000_000
+    run_until(reactor, lambda: line.process.pid not in (first, None))
+    assert line.process.supervision.restarts == 1
+
+
+def test_how_patient_a_line_is() -> None:
+    assert (lines.STALL_SECONDS, lines.BACKLOG_BYTES) == (2.0, 16 << 20)
+
+
 def test_a_stopped_publisher_costs_no_memory(
     reactor: Reactor, begin: Begin, publisher: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,9 +301,11 @@ def test_a_frame_larger_than_the_pipe_passes(reactor: Reactor, begin: Begin, tmp
     first = line.process.pid
     for _ in range(3):
         feed.tick(line, size=size)
-        for _ in range(20):
-            time.sleep(0.005)
+        deadline = time.monotonic() + 5
+        while line._out and time.monotonic() < deadline:
+            run_for(reactor, 0.005)
             line.flush()
+        assert not line._out
     tags = recorded(reactor, tmp_path)
     assert [number(tag) for tag in tags if tag.kind == flv.VIDEO and tag.is_frame] == [0, 1, 2]
     assert flvread.judge(tags).non_monotonic == 0

@@ -22,10 +22,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "timeline-demo.json"
 
 
-@given(st.integers(0, 100 * YEAR), st.integers(0, 100 * YEAR), st.text(), st.integers(0, 100 * YEAR // 1_000_000))
+@given(st.integers(0, 100 * YEAR), st.integers(0, 100 * YEAR), st.text(), st.integers(0, 200 * YEAR // 1_000_000))
 @ANY_FILE
 def test_anchor_round_trip(path: Path, position: int, monotonic: int, key: str, behind: int) -> None:
-    anchor = Anchor(position, monotonic, key, max(0, position // 1_000_000 - behind))
+    anchor = Anchor(position, monotonic, key, position // 1_000_000 - behind)
     state.save_anchor(path, anchor)
     assert state.load_anchor(path) == anchor
     assert [p.name for p in path.parent.iterdir()] == [path.name]
@@ -122,6 +122,21 @@ def test_an_anchor_that_no_timeline_wrote_is_none(path: Path, values: dict[str, 
     path.write_text(
         json.dumps({"boot": boot, "position": NS, "monotonic": 1, "relay_key": "demo-a", "base": 0, **values})
     )
+    assert state.load_anchor(path) is None
+
+
+@pytest.mark.parametrize(
+    ("position", "base"), [(0, 0), (NS, 1000), (NS, -5), (0, -(10**9)), (5 * NS + 999_999, 5000)]
+)
+def test_a_lines_time_begins_before_or_with_its_anchor(path: Path, position: int, base: int) -> None:
+    """A base is negative where the time of the line before was handed on."""
+    state.save_anchor(path, Anchor(position, 7, "demo-a", base))
+    assert state.load_anchor(path) == Anchor(position, 7, "demo-a", base)
+
+
+@pytest.mark.parametrize(("position", "base"), [(0, 1), (NS, 1001), (5 * NS - 1, 5000)])
+def test_a_lines_time_does_not_begin_after_its_anchor(path: Path, position: int, base: int) -> None:
+    state.save_anchor(path, Anchor(position, 7, "demo-a", base))
     assert state.load_anchor(path) is None
 
 

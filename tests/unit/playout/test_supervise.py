@@ -344,18 +344,7 @@ def test_not_wanted_any_more_between_two_tries_is_stopped(failed: bool) -> None:
     assert it.state is State.STOPPED
 
 
-@pytest.mark.parametrize(
-    "moved",
-    [
-        False,
-        pytest.param(
-            True,
-            marks=pytest.mark.xfail(
-                strict=True, reason="what came back from FAILED stays RUNNING over a restart, before it has moved"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("moved", [False, True])
 def test_restarted_while_failed_it_says_what_it_is(moved: bool) -> None:
     """A destination that has just come back is moved to the other relay key."""
     it = Supervision(POLICY)

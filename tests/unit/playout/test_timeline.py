@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from hook_service.playout.timeline import (
     AUDIO_FRAME,
     AUDIO_RATE,
+    LEVEL_SMOOTHING_SECONDS,
     NS,
+    RATE_GAIN_PPM,
     RATE_LIMIT_PPM,
     Clock,
     FrameRate,
@@ -210,6 +212,23 @@ class TestRateControl:
         full, empty = RateControl(1.0), RateControl(1.0)
         assert [full.update(1.2, 1.0) > 0 for _ in range(3)] == [True] * 3
         assert [empty.update(0.8, 1.0) < 0 for _ in range(3)] == [True] * 3
+
+    def test_how_far_and_how_fast(self) -> None:
+        assert (RATE_GAIN_PPM, LEVEL_SMOOTHING_SECONDS) == (3_000, 60.0)
+        control = RateControl(1.0)
+        assert control.update(1.1, 6.0) == 30  # a tenth of the smoothing has passed
+        assert control.update(1.1, 1e6) == 300
+
+    @pytest.mark.parametrize("ppm", [300, -300, 100])
+    def test_the_buffer_settles_a_tenth_of_a_second_from_its_target(self, ppm: int) -> None:
+        control, level, rate, farthest = RateControl(1.0), 1.0, 0, 0.0
+        for _ in range(3600):
+            level += (ppm - rate) / 1_000_000
+            rate = control.update(level, 1.0)
+            farthest = max(farthest, abs(level - 1.0))
+        assert abs(rate - ppm) <= 1
+        assert level - 1.0 == pytest.approx(ppm / RATE_GAIN_PPM, abs=0.002)
+        assert farthest <= abs(ppm) / RATE_GAIN_PPM * 1.02, "overshoots"
 
     def test_one_lump_does_not_steer(self) -> None:
         control = RateControl(1.0)
