@@ -45,7 +45,8 @@ station: packages $(STAMPS)/service ## a demo station on the air in the foregrou
 	@exec $(PY) -m tests.rig station
 
 test: lint ## everything: lint, unit, integration with the real processes
-	$(PY) -m pytest tests/unit $(wildcard tests/integration)
+	$(PY) -m pytest tests/unit
+	$(PY) -m pytest --reruns 1 tests/integration
 
 lint: setup ## ruff, mypy, yamllint, shellcheck
 	$(VENV)/bin/ruff check .
@@ -62,7 +63,7 @@ unit: setup ## the unit tests alone
 	$(PY) -m pytest tests/unit
 
 integration: setup ## the integration tests alone
-	$(PY) -m pytest tests/integration
+	$(PY) -m pytest --reruns 1 tests/integration
 
 bench: packages $(STAMPS)/service ## measure against the original's design; writes docs/benchmarks.md
 	$(PY) -m tests.bench
