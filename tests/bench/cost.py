@@ -131,7 +131,9 @@ def _compare(part: Part, profile: str, theirs: _Cost, flat: _Cost, ours: _Cost) 
         "times_cheaper": ratio,
         "times_cheaper_flat_graphics": flat_ratio,
     }
-    part.at_most(f"CPU at {profile}, as a share of the original's", 100 / ratio, 100 / limit, " %", 1)
+    part.at_most(
+        f"CPU at {profile}, as a share of the original's at the same bitrate", 100 / ratio, 100 / limit, " %", 1
+    )
     part.at_most(f"Memory (PSS) at {profile}", ours.usage.pss_of(AIR), _PSS_LIMIT, " MB")
     rows = [
         _row("**Original**", theirs, _ORIGINAL, "all"),

@@ -273,20 +273,32 @@ def listen(capture: Capture) -> list[Heard]:
     came = frames(capture, AUDIO)[: len(samples) // 1024]
     assert len(came) >= len(frames(capture, AUDIO)) - 1
     heard = [_heard(frame, samples[place * 1024 : place * 1024 + 1024]) for place, frame in enumerate(came)]
-    # What overlaps with the frame before the first can't be decoded. Where two sources meet, the mixture of both may
-    # have any pitch: a sweep's time counts only where a neighbour bears it out.
-    return [
-        two
-        if two.clock is None or _follows(one, two) or _follows(two, three)
-        else replace(two, source="other", clock=None)
-        for one, two, three in zip(heard[1:], heard[2:], heard[3:], strict=False)
-    ]
+    # What overlaps with the frame before the first can't be decoded.
+    return _borne_out(heard[2:])
+
+
+def _borne_out(heard: list[Heard]) -> list[Heard]:
+    """Where two sources meet, the mixture may have any pitch: a sweep's time counts where a neighbour bears it out.
+
+    And where the sweep begins anew there is a frame without a pitch, which is the sweep's all the same.
+    """
+    found = list(heard)
+    for place, frame in enumerate(heard):
+        before, after = heard[max(0, place - 1)], heard[min(place + 1, len(heard) - 1)]
+        if _follows(before, frame) or _follows(frame, after):
+            continue
+        if frame.source in ("sweep", "other"):
+            source = "sweep" if _follows(before, after) else "other"
+            found[place] = replace(frame, source=source, clock=None)
+    return found
 
 
 def _follows(one: Heard, two: Heard) -> bool:
-    if one.clock is None or two.clock is None:
+    """Whether these two, of the sweep, are as far apart as they were sent."""
+    if one.clock is None or two.clock is None or one is two:
         return False
-    return abs((two.clock - one.clock) - (two.ms - one.ms) / 1000) < 0.02
+    apart = two.clock - one.clock - (two.ms - one.ms) / 1000
+    return abs((apart + SWEEP_SECONDS / 2) % SWEEP_SECONDS - SWEEP_SECONDS / 2) < 0.02
 
 
 def story(heard: Sequence[Heard]) -> str:
@@ -295,7 +307,7 @@ def story(heard: Sequence[Heard]) -> str:
     for source, group in groupby(heard, lambda frame: frame.source):
         run = list(group)
         told = f"{run[0].ms / 1000:9.3f} s  {source:8} {len(run) * 1024 / 44100:7.3f} s"
-        if source == "sweep":
+        if run[0].clock is not None and run[-1].clock is not None:
             told += f"  late by {lateness(run[0]):.3f} to {lateness(run[-1]):.3f} s"
         lines.append(told)
     return "\n".join(["", *lines])

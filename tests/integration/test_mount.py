@@ -100,7 +100,7 @@ def test_mount_is_there_and_nothing_comes(station: Station, sweep: Sweep, second
     heard = judge(capture)
     assert returned(heard, begun) <= RETURN
     if seconds < 1:
-        assert {frame.source for frame in heard} == {"sweep"}
+        assert {frame.source for frame in heard} == {"sweep"}, story(heard)
 
 
 def test_icecast_stands_still(station: Station) -> None:
