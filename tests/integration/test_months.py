@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def parts(capture: Capture) -> list[list[Tag]]:
         if tag.is_frame:
             if found[-1] and abs(tag.time - newest) > JUMP_MS:
                 # Its configuration came with it.
-                found.append([each for each in found[-1] if each.is_header][-2:])
+                found.append([replace(each, time=tag.time) for each in found[-1] if each.is_header][-2:])
             newest = tag.time
         found[-1].append(tag)
     return found

@@ -147,7 +147,9 @@ def decode_errors(path: Path) -> list[str]:
     done = subprocess.run(
         [
             child.find_program("ffmpeg"), "-v", "error", "-nostdin", "-xerror", "-err_detect",
-            "crccheck+bitstream+buffer", "-i", str(path), "-map", "0", "-f", "null", "-",
+            "crccheck+bitstream+buffer", "-i", str(path), "-map", "0",
+            # Otherwise FFmpeg guesses a rate from the first frames, and complains where it has guessed wrong.
+            "-fps_mode", "passthrough", "-enc_time_base:v", "1:1000", "-f", "null", "-",
         ],
         capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
