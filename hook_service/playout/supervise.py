@@ -46,7 +46,7 @@ class Policy:
     slow: float = 30.0
     """Between tries once FAILED."""
     healthy: float = 5.0
-    """RUNNING for this long, it is started again at once after a crash; the crash still counts in `window`."""
+    """RUNNING for this long makes up for the crashes before."""
     attempts: int = 5
     """MAX_RESTART_ATTEMPTS of the original architecture …"""
     window: float = 60.0
@@ -118,6 +118,7 @@ class Supervision:
         elif self._failures and now - self.since >= self.policy.healthy:
             self._failures = 0
             self._given_up = False
+            self._crashes.clear()
 
     def exited(self, now: float) -> None:
         """It ended, or could not be started."""

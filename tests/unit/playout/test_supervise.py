@@ -145,7 +145,7 @@ class Life(RuleBasedStateMachine):
         if self.running_since is None:
             self.running_since = self.now
         elif self.now - self.running_since >= POLICY.healthy:
-            self.row, self.given_up = 0, False
+            self.failures, self.row, self.given_up = [], 0, False
 
     @rule()
     def it_is_wanted(self) -> None:
