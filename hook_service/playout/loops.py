@@ -43,7 +43,6 @@ class Loaded:
     path: Path
     cursor: Cursor
     source: catalog.Source
-    reader: Reader
 
 
 class Unplayable(Exception):
@@ -67,11 +66,6 @@ class Reader:
     def __init__(self, loop: PreparedLoop | GrowingLoop, station: Station) -> None:
         self._loop = loop
         self._station = station
-
-    @property
-    def preparing(self) -> bool:
-        """Whether the loop is still being encoded."""
-        return isinstance(self._loop, GrowingLoop)
 
     def next(self, cursor: Cursor) -> list[tuple[bytes, bool]]:
         """The GOP that `cursor` needs next. Raises LoopDamaged."""
@@ -274,8 +268,8 @@ class Loader:
 
     def _whole(self, path: Path, source: catalog.Source, loop: PreparedLoop) -> Loaded:
         cursor = Cursor(loop.avcc, loop.read_gop(0, entry=True), self._refill)
-        reader = self._readers[cursor] = Reader(loop, self._station)
-        return Loaded(path, cursor, source, reader)
+        self._readers[cursor] = Reader(loop, self._station)
+        return Loaded(path, cursor, source)
 
     def _growing(
         self, path: Path, source: catalog.Source, growing: GrowingLoop, follower: GrowingLoop, ticket: Ticket
@@ -286,7 +280,7 @@ class Loader:
         if avcc is None or not first:
             raise LoopDamaged("its preparation gave no frames")
         cursor = Cursor(avcc, first, self._refill, growing=True)
-        reader = self._readers[cursor] = Reader(growing, self._station)
+        self._readers[cursor] = Reader(growing, self._station)
 
         def lengthen() -> None:
             have = len(first)
@@ -302,4 +296,4 @@ class Loader:
             follower.close()
 
         threading.Thread(target=lengthen, name=f"follow {path.name}", daemon=True).start()
-        return Loaded(path, cursor, source, reader)
+        return Loaded(path, cursor, source)
