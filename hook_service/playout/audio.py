@@ -5,7 +5,8 @@ can be joined at any frame: every source is encoded alike.
 
 The mount's frames wait in a cushion of `CUSHION_SECONDS`. It absorbs the network's jitter and a reconnect, steers
 the clock, and is what makes a reconnect inaudible: Icecast sends a burst of old sound to a new listener, of which
-the newest `CUSHION_SECONDS` are kept, so that the sound goes on where it would have been.
+the newest `CUSHION_SECONDS` are kept, so that the sound goes on where it would have been. A mount that hangs sends that
+burst as well, and then nothing: unless it was well a moment ago, only what follows its burst is taken for the present.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ SETTLE_SECONDS = 0.3
 SETTLED_SECONDS = 0.55
 # … and at the latest after this: the lumps of a slower mount are longer.
 SETTLE_LIMIT_SECONDS = 2.0
+# A mount that was heard so recently does not hang: a process that reads one that does is only replaced later.
+RECENT_SECONDS = 2.0
 # What was still on its way at the join (FFmpeg starts haltingly on a busy host) is found by the lowest level of each
 # second, which lumps do not touch, and left out as well; after this long the level is the clock's business.
 SURPLUS_WATCH_SECONDS = 5.0
@@ -45,6 +48,8 @@ class Cushion:
         self._arriving: deque[bytes] = deque()
         self._joined = False
         self._began: float | None = None
+        self._arrived: float | None = None
+        self._lived = float("-inf")
         self._lumps: deque[tuple[float, float]] = deque()
         self._watch_until = 0.0
         self._window_ends = 0.0
@@ -72,28 +77,38 @@ class Cushion:
         self._arriving.clear()
         self._lumps.clear()
         self._joined = False
-        self._began = None
+        self._began = self._arrived = None
 
     def add(self, frames: Iterable[bytes], now: float) -> None:
         """Frames that arrived at `now` (seconds, monotonic)."""
         if self._joined:
             self._playing.extend(frames)
+            self._lived = now
             return
+        if self._arrived is not None and now - self._arrived > CUSHION_SECONDS:
+            # The mount hung: what it sent before that is old, and what comes now may be a burst once more.
+            self.trimmed += len(self._arriving)
+            self.reconnect()
         before = len(self._arriving)
         self._arriving.extend(frames)
         arrived = (len(self._arriving) - before) * AUDIO_FRAME_SECONDS
+        if not arrived:
+            return
         while len(self._arriving) > _CUSHION:
             self._arriving.popleft()
             self.trimmed += 1
-        if arrived:
-            self._lumps.append((now, arrived))
-            self._began = self._began if self._began is not None else now
+        self._arrived = now
+        self._began = self._began if self._began is not None else now
+        self._lumps.append((now, arrived))
+        self._join(now)
 
     def settle(self, now: float) -> None:
         """To be called often: takes over a connection that is up to date, and leaves out what was still too much."""
         if self._joined:
             self._leave_out_surplus(now)
-        else:
+        elif now - self._lived < RECENT_SECONDS:
+            # Moments ago the mount was well, and the sound before it may last until then: the quiet after the burst is
+            # enough. Otherwise what comes after the burst must show that the mount does not hang.
             self._join(now)
 
     def _join(self, now: float) -> None:

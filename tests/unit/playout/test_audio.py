@@ -216,7 +216,7 @@ def test_the_clock_is_left_alone_while_the_mount_is_away() -> None:
     mixer = Mixer([FLOOR], lambda: None)
     assert mixer.rate_ppm(1.0) == 0
     mixer.cushion.add([b"x"] * 300, 1.0)
-    mixer.cushion.settle(2.0)
+    mixer.cushion.add([b"x"], 2.0)
     assert mixer.cushion.joined
     mixer.cushion.add([b"x"] * 300, 2.0)
     assert mixer.rate_ppm(10.0) > 0
@@ -229,15 +229,36 @@ class TestSettle:
 
     def test_after_the_burst_and_a_moment_of_quiet(self) -> None:
         assert SETTLE_SECONDS == 0.3
-        cushion = Cushion()
-        cushion.add([b"%d" % n for n in range(200)], 10.0)
-        cushion.settle(10.0 + SETTLE_SECONDS - 0.01)
+        cushion, _ = self.after_the_join(0.0)
+        cushion.reconnect()
+        while cushion.take():
+            pass
+        cushion.add([b"%d" % n for n in range(200)], 11.0)
+        cushion.settle(11.0 + SETTLE_SECONDS - 0.01)
         assert not cushion.joined
         assert cushion.take() is None, "held back"
-        cushion.settle(10.0 + SETTLE_SECONDS)
+        cushion.settle(11.0 + SETTLE_SECONDS)
         assert cushion.joined
         assert cushion.seconds == pytest.approx(CUSHION_SECONDS, abs=AUDIO_FRAME_SECONDS)
         assert cushion.take() == b"157", "the newest second of it"
+
+    def test_a_mount_that_hangs_sends_its_burst_and_is_not_taken_for_the_present(self) -> None:
+        cushion = Cushion()
+        for connection in range(10, 30, 4):
+            cushion.reconnect()
+            cushion.add([b"%d" % n for n in range(200)], connection)
+            for tenth in range(1, 39):
+                cushion.settle(connection + tenth / 10)
+            assert cushion.take() is None, "what was heard before, again"
+        now = 33.9
+        first = 200
+        while not cushion.joined and now < 40:
+            now += 0.1
+            cushion.add([b"%d" % n for n in range(first, first + 5)], now)
+            first += 5
+        assert now < 35.5
+        frame = cushion.take()
+        assert frame is not None and number(frame) >= 200, "only what was never sent before"
 
     def test_at_the_latest_after_its_limit(self) -> None:
         cushion, now = Cushion(), 10.0
@@ -258,7 +279,7 @@ class TestSettle:
         """A cushion that is joined; `late` seconds afterwards another second of sound arrives at once."""
         cushion = Cushion()
         cushion.add([b"x"] * 43, 10.0)
-        cushion.settle(10.0 + SETTLE_SECONDS)
+        cushion.add([b"x"], 10.0 + SETTLE_SECONDS)
         assert cushion.joined
         now = 10.0 + SETTLE_SECONDS + late
         cushion.settle(now)
@@ -270,11 +291,11 @@ class TestSettle:
         for n in range(25):
             cushion.settle(now + n / 10)
         assert cushion.seconds == pytest.approx(CUSHION_SECONDS, abs=0.05)
-        assert cushion.trimmed == pytest.approx(43, abs=2)
+        assert cushion.trimmed == pytest.approx(44, abs=2)
 
     def test_later_it_is_the_clocks_business(self) -> None:
         cushion, now = self.after_the_join(SURPLUS_WATCH_SECONDS + 0.1)
         for n in range(60):
             cushion.settle(now + n / 10)
         assert cushion.seconds == pytest.approx(2 * CUSHION_SECONDS, abs=0.05)
-        assert cushion.trimmed == 0
+        assert cushion.trimmed == 1, "of the burst"
