@@ -5,8 +5,9 @@ can be joined at any frame: every source is encoded alike.
 
 The mount's frames wait in a cushion of `CUSHION_SECONDS`. It absorbs the network's jitter and a reconnect, steers
 the clock, and is what makes a reconnect inaudible: Icecast sends a burst of old sound to a new listener, of which
-the newest `CUSHION_SECONDS` are kept, so that the sound goes on where it would have been. A mount that hangs sends that
-burst as well, and then nothing: unless it was well a moment ago, only what follows its burst is taken for the present.
+the newest `CUSHION_SECONDS` are kept, so that the sound goes on where it would have been. A mount that hangs sends
+that burst as well, and then nothing: unless it was well a moment ago, only what follows its burst is taken for the
+present.
 """
 
 from __future__ import annotations
@@ -107,8 +108,8 @@ class Cushion:
         if self._joined:
             self._leave_out_surplus(now)
         elif now - self._lived < RECENT_SECONDS:
-            # Moments ago the mount was well, and the sound before it may last until then: the quiet after the burst is
-            # enough. Otherwise what comes after the burst must show that the mount does not hang.
+            # Moments ago the mount was well, and the sound before it may last until then: the quiet after the burst
+            # is enough. Otherwise what comes after the burst must show that the mount does not hang.
             self._join(now)
 
     def _join(self, now: float) -> None:

@@ -15,6 +15,11 @@ _PROBE = ["-probesize", "500000", "-analyzeduration", "3000000", "-fpsprobesize"
 # Timestamps are ours from end to end: what the timeline wrote is what the platform gets, also after a restart.
 # The tags are FLV's numbers for H.264 and AAC: without them FFmpeg refuses a copy it has already made once.
 _COPY = ["-map", "0:v:0", "-map", "0:a:0", "-c", "copy", "-copyts"]
+# Dither at the level of a CD's (-87 dBFS, below hearing): without it a mount that sends digital silence would leave
+# at 4 kb/s, which platforms take for a dead stream, and the coder spends twice its time on pure tones.
+_DITHER = (
+    "aformat=sample_fmts=fltp,aresample=44100:osf=s16:dither_method=triangular:dither_scale=4,aresample=osf=fltp"
+)
 _FLV = ["-tag:v", "7", "-tag:a", "10", "-flvflags", "no_duration_filesize", "-f", "flv"]
 
 
@@ -29,6 +34,7 @@ def audio(url: str, kbps: int, demuxer: str | None) -> list[str]:
         *("-protocol_whitelist", "http,https,httpproxy,tcp,tls,crypto"),
         *known,
         *("-i", url, "-map", "0:a:0", "-vn", "-sn", "-dn"),
+        *("-af", _DITHER),
         # The fast coder costs half the CPU of the default one.
         *("-c:a", "aac", "-aac_coder", "fast", "-b:a", f"{kbps}k", "-threads", "1"),
         *("-ar", "44100", "-ac", "2"),

@@ -46,6 +46,7 @@ class Destination:
         target: settings.Destination,
         key: str,
         on_state: Callable[[Process], None],
+        source_away: Callable[[], bool],
     ) -> None:
         self.target = target
         self.relay_key = key
@@ -58,6 +59,7 @@ class Destination:
             self._command,
             progress=True,
             on_state=on_state,
+            excused=source_away,
             redact=self._redact,
         )
 
@@ -88,7 +90,8 @@ class Output:
         anchor = state.load_anchor(station.run / f"timeline-{station.shortcode}.json")
         self._key = anchor.relay_key if anchor else other_key(station.shortcode, None)
         self._destinations = [
-            Destination(reactor, station, target, self._key, self._changed) for target in station.destinations
+            Destination(reactor, station, target, self._key, self._changed, self._source_away)
+            for target in station.destinations
         ]
         self._moving: tuple[Destination, float] | None = None
         self._next_key: str | None = None
@@ -107,13 +110,23 @@ class Output:
         notify.ready()
         reactor.run()
 
-    def _look(self) -> None:
-        """Ask the playout which key is on the air; while it is away, the last one stands."""
+    def _lineup(self) -> Message | None:
+        """What the playout has on the air, or None while it is away."""
         try:
             lineup = ipc.request(self._station.playout_socket, {"op": "lineup"}, timeout=0.5)
         except ipc.PeerDown:
-            return
-        if not lineup.get("ok"):
+            return None
+        return lineup if lineup.get("ok") else None
+
+    def _source_away(self) -> bool:
+        """Whether there is nothing in the relay to be sent: then a destination that ends is not to blame."""
+        lineup = self._lineup()
+        return lineup is None or not lineup["publishing"]
+
+    def _look(self) -> None:
+        """Ask the playout which key is on the air; while it is away, the last one stands."""
+        lineup = self._lineup()
+        if lineup is None:
             return
         self._key, self._next_key = lineup["current"], lineup["next"]
         self._keyframe_at = float(lineup["keyframe_at"])

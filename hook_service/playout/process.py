@@ -35,8 +35,8 @@ class Process:
     """One process that is wanted to run, or not.
 
     `command()` gives the argument list for each start; it may write files first, and what it raises as OSError
-    counts as a failed start. Secrets of its output are blanked by `redact`. The child dies with us
-    (PR_SET_PDEATHSIG) and is a process group of its own.
+    counts as a failed start. `excused()` is asked at its end: whether what it lives on was away. Secrets of its
+    output are blanked by `redact`. The child dies with us (PR_SET_PDEATHSIG) and is a process group of its own.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Process:
         on_spawn: Callable[[Pipes], None] | None = None,
         on_exit: Callable[[], None] | None = None,
         on_state: Callable[[Process], None] | None = None,
+        excused: Callable[[], bool] = bool,
         redact: Callable[[str], str] = str,
     ) -> None:
         self.name = name
@@ -67,6 +68,7 @@ class Process:
         self._on_spawn = on_spawn
         self._on_exit = on_exit
         self._on_state = on_state
+        self._excused = excused
         self._redact = redact
         self._child: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
@@ -261,7 +263,8 @@ class Process:
         self.last_exit = code
         if self._on_exit is not None:
             self._on_exit()
-        self.supervision.exited(time.monotonic())
+        excused = self.supervision.wanted and self._excused()
+        self.supervision.exited(time.monotonic(), excused)
         if self.state in (State.CRASHED, State.FAILED):
             ended = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
             reasons = [self._killed_because] if self._killed_because else []

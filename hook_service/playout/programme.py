@@ -38,14 +38,18 @@ class Programme:
         publish: Callable[..., None],
         slot_at: Callable[[float | None], int],
         publisher_pid: Callable[[], int | None],
+        armed: Callable[[], None],
     ) -> None:
-        """`publish(kind, **values)` sends an event; `slot_at(unix)` is the timeline's position at a time of day."""
+        """`publish(kind, **values)` sends an event; `slot_at(unix)` is the timeline's position at a time of day;
+        `armed()` is called when a switch waits for its slot.
+        """
         self.picture = Picture(slate, self._on_air, self._lost)
         self._reactor = reactor
         self._station = station
         self._publish = publish
         self._slot_at = slot_at
         self._publisher_pid = publisher_pid
+        self._armed = armed
         self._loader = Loader(reactor, station, self._waiting)
         self._state_file = station.state / f"on-air-{station.shortcode}.json"
         self._loaded: dict[Cursor, Loaded] = {}
@@ -140,9 +144,13 @@ class Programme:
             self._failed(wanted, reason, str(result), at)
             return
         self._loaded[result.cursor] = result
-        replaced = self.picture.switch(Item(result.cursor, wanted.loop, wanted.play_id, reason, at))
+        self._arm(Item(result.cursor, wanted.loop, wanted.play_id, reason, at))
+
+    def _arm(self, item: Item) -> None:
+        replaced = self.picture.switch(item)
         if replaced is not None:
             self._drop(replaced.cursor)
+        self._armed()
 
     def _failed(self, wanted: state.OnAir, reason: Reason, why: str, at: int) -> None:
         """The wanted loop can't be shown: its default is, when it would have been due."""
@@ -158,7 +166,7 @@ class Programme:
         following, self.picture.default = self.picture.default, None
         if following is not None:
             following.play_id, following.reason, following.at = wanted.play_id, "default", at
-            self.picture.switch(following)
+            self._arm(following)
             self._load_default()
         else:
             self._loader.fetch(Path(wanted.default), partial(self._default_instead, wanted, at))
@@ -169,7 +177,7 @@ class Programme:
                 self._loader.release(result.cursor)
         elif isinstance(result, Loaded):
             self._loaded[result.cursor] = result
-            self.picture.switch(Item(result.cursor, wanted.default, wanted.play_id, "default", at))
+            self._arm(Item(result.cursor, wanted.default, wanted.play_id, "default", at))
         else:
             self._error(f"the default loop can't be shown: {result}", {"loop": wanted.default})
             self.picture.fall_back("neither it nor the default loop can be shown")

@@ -4,7 +4,8 @@ The states are STOPPED, SPAWNING, RUNNING, CRASHED and FAILED. What is wanted is
 runs once its own progress has moved; it is stale only when that progress stops, and then it is killed, because
 what does not move does not listen either. After a crash it is started again at once, then with exponentially
 growing, jittered delays; after `attempts` in `window` seconds it is FAILED, which raises an alert, and is tried
-slowly for ever: a station with nobody at the desk must come back by itself.
+slowly for ever: a station with nobody at the desk must come back by itself. While what it lives on is away, its
+ends are not counted: it is to be there as soon as that is back.
 """
 
 from __future__ import annotations
@@ -120,8 +121,8 @@ class Supervision:
             self._given_up = False
             self._crashes.clear()
 
-    def exited(self, now: float) -> None:
-        """It ended, or could not be started."""
+    def exited(self, now: float, excused: bool = False) -> None:
+        """It ended, or could not be started; `excused`: what it lives on was away, so that is no crash of its own."""
         asked = self._kill_at is not None
         self._alive = False
         self._kill_at = None
@@ -132,6 +133,11 @@ class Supervision:
             self._spawn_at = now
             if self.state is not State.FAILED:
                 self._enter(State.CRASHED if self.state is State.SPAWNING else State.STOPPED, now)
+            return
+        if excused:
+            self._spawn_at = now + self._spread(self.policy.backoff)
+            if self.state is not State.FAILED:
+                self._enter(State.CRASHED, now)
             return
         self._failures += 1
         self._crashes.append(now)

@@ -72,11 +72,6 @@ class Timeline:
         self._video_due = rate.ns(self.video_index)
 
     @property
-    def next_due(self) -> int:
-        """The position (ns) of the next frame of either kind."""
-        return min(self._audio_due, self._video_due)
-
-    @property
     def next_video_due(self) -> int:
         """The position (ns) of the next video frame."""
         return self._video_due

@@ -194,6 +194,21 @@ def test_relay(station: Station, process: str, number: signal.Signals) -> None:
     wait_healthy(station)
 
 
+def test_a_relay_that_is_away_for_long(station: Station) -> None:
+    """That is not held against the destinations: they are back as soon as it is."""
+    relay = station.services["relay"]
+    station.supervisor.stop(relay)
+    time.sleep(12)
+    assert not running(station)
+    station.supervisor.restart(relay)
+    wait_until(lambda: running(station), "everything running", BACK_RELAY)
+    with captures(station) as each:
+        wait_frames(each[0], 30)
+    for capture in each:
+        assert_times_go_on(capture)
+    wait_healthy(station)
+
+
 def healthy_web(station: Station) -> bool:
     try:
         return http(f"{station.base_url}/health", timeout=0.5)[0] == 200

@@ -258,7 +258,8 @@ class TestSettle:
             first += 5
         assert now < 35.5
         frame = cushion.take()
-        assert frame is not None and number(frame) >= 200, "only what was never sent before"
+        assert frame is not None
+        assert number(frame) >= 200, "only what was never sent before"
 
     def test_at_the_latest_after_its_limit(self) -> None:
         cushion, now = Cushion(), 10.0

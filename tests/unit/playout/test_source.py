@@ -57,25 +57,35 @@ def burst(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def present(tmp_path: Path) -> Path:
+    """What a mount sends after its burst: its first two frames."""
+    path = tmp_path / "present.aac"
+    path.write_bytes(b"".join(adts(b"%03d" % n + bytes(100)) for n in (172, 173)))
+    return path
+
+
 def test_a_burst_is_trimmed_to_the_cushion(
-    reactor: Reactor, start: Callable[[str], tuple[Source, Cushion]], burst: Path
+    reactor: Reactor, start: Callable[[str], tuple[Source, Cushion]], burst: Path, present: Path
 ) -> None:
-    source, cushion = start(f"cat {burst}; exec sleep 60")
+    source, cushion = start(f"cat {burst}; sleep 0.5; cat {present}; exec sleep 60")
     run_until(reactor, lambda: cushion.joined)
     assert source.process.state is State.RUNNING
     assert cushion.seconds == pytest.approx(CUSHION_SECONDS, abs=0.03)
-    assert cushion.trimmed == 172 - 43
+    assert cushion.trimmed == 174 - 43
     frames = []
     while frame := cushion.take():
         frames.append(frame[:3])
-    assert frames == [b"%03d" % n for n in range(172 - 43, 172)]
+    assert frames == [b"%03d" % n for n in range(174 - 43, 174)]
 
 
 def test_its_end_leaves_what_waits_and_the_next_one_joins(
-    reactor: Reactor, start: Callable[[str], tuple[Source, Cushion]], burst: Path, tmp_path: Path
+    reactor: Reactor, start: Callable[[str], tuple[Source, Cushion]], burst: Path, present: Path, tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
-    source, cushion = start(f"cat {burst}; until [ -e {go} ]; do sleep 0.02; done; rm {go}; exit 1")
+    source, cushion = start(
+        f"cat {burst}; sleep 0.5; cat {present}; until [ -e {go} ]; do sleep 0.02; done; rm {go}; exit 1"
+    )
     run_until(reactor, lambda: cushion.joined)
     go.touch()
     run_until(reactor, lambda: not cushion.joined)

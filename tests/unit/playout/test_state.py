@@ -175,8 +175,8 @@ def test_a_restarted_timeline_never_steps_back(position: int, ppm: int, age: int
     last = clock.advance(now + age)
     rate = FrameRate(30)
     successor = Timeline(rate, anchor.position_at(now + age + away))
-    assert successor.next_due > last
-    assert successor.next_due - last < away + NS // 4, "the gap is the outage and next to nothing more"
+    assert successor.next_video_due > last
+    assert successor.next_video_due - last < away + NS // 4, "the gap is the outage and next to nothing more"
 
 
 def test_a_clock_that_stepped_back_does_not_step_the_timeline_back() -> None:

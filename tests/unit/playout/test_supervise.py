@@ -277,6 +277,19 @@ def test_failed_is_tried_for_ever_and_comes_back() -> None:
     assert it.decide(now) is Action.SPAWN, "after a healthy life it is started again at once"
 
 
+def test_ends_while_its_source_is_away_are_not_counted() -> None:
+    it, now = Supervision(POLICY, random.Random(3)), 0.0
+    it.want(True, now)
+    for _ in range(100):
+        assert it.decide(now) is Action.SPAWN
+        it.spawned(now)
+        it.exited(now, excused=True)
+        assert state(it) is State.CRASHED
+        assert it.decide(now) is None, "not without a pause"
+        now += POLICY.backoff * 1.25
+    crash_until_failed(it, now)
+
+
 def test_crashes_outside_the_window_are_forgotten() -> None:
     it = Supervision(POLICY)
     running(it, 0.0)

@@ -80,7 +80,7 @@ def test_first_frame_at_a_position(rate: FrameRate, position: int) -> None:
     assert rate.ns(index) >= position
     assert index == 0 or rate.ns(index - 1) < position
     timeline = Timeline(rate, position)
-    assert timeline.next_due >= position
+    assert timeline.next_video_due >= position
     assert timeline.video_index == index
     assert audio_ns(timeline.audio_index) >= position
     assert timeline.audio_index == 0 or audio_ns(timeline.audio_index - 1) < position
@@ -115,8 +115,8 @@ def test_never_repeats_skips_or_steps_back(rate: FrameRate, start: int, steps: l
         farthest = max(farthest, position)
         new = take(timeline, position)
         got += new
-        assert timeline.next_due > position
-        assert timeline.next_due > farthest or not new
+        assert timeline.next_video_due > position
+        assert timeline.next_video_due > farthest or not new
         assert timeline.next_video_due == rate.ns(timeline.video_index)
         assert take(timeline, position) == []
     for kind in ("audio", "video"):
