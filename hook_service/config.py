@@ -21,33 +21,21 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
 import os
 import re
-import sys
-from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from hook_service.config_values import Address, Clock, LoopName, Name, Seconds, Whole, port_is_good
 from hook_service.library.profiles import BUILT_IN, Profile
 
 DEFAULT_PATH = Path("/etc/radio/radio.yml")
 WEBHOOK_CREDENTIALS = ("webhook-password", "webhook-secret", "webhook-token")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _DESTINATION_SCHEMES = ("rtmp", "rtmps", "srt")
 
 
@@ -58,53 +46,6 @@ class ConfigError(Exception):
         self.path = path
         self.problems = problems
         super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
-
-
-def _name(value: str) -> str:
-    if not _NAME.match(value):
-        raise ValueError(
-            f"{value!r} is not a usable name; use lower-case letters, digits, '-' and '_', beginning with a "
-            "letter or digit, 63 at most"
-        )
-    return value
-
-
-def _address(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{value!r} is not an address; write host:port, such as 127.0.0.1:9000")
-    return value
-
-
-def _clock(value: Any) -> Any:
-    # YAML 1.1 reads an unquoted 22:00 as the number 1320.
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = f"{value // 60:02d}:{value % 60:02d}"
-    if not isinstance(value, str) or not re.match(r"([01]\d|2[0-3]):[0-5]\d\Z", value):
-        raise ValueError(f"{value!r} is not a time of day; write it as 'HH:MM', such as '22:00'")
-    return time.fromisoformat(value)
-
-
-def _port_is_good(url: str) -> bool:
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
-
-
-def _loop_name(value: str) -> str:
-    if not value or "\0" in value or ".." in Path(value).parts:
-        raise ValueError(f"{value!r} leaves the loops directory; name a file below paths.loops")
-    return value
-
-
-# A YAML `true` is not the number 1.
-Whole = Annotated[int, Field(strict=True)]
-Seconds = Annotated[float, Field(strict=True)]
-Name = Annotated[str, AfterValidator(_name)]
-Address = Annotated[str, AfterValidator(_address)]
-Clock = Annotated[time, BeforeValidator(_clock)]
-LoopName = Annotated[str, AfterValidator(_loop_name)]
 
 
 class _Loader(yaml.SafeLoader):
@@ -211,7 +152,7 @@ class Audio(_Section):
     @classmethod
     def _http(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not _port_is_good(value):
+        if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good(value):
             raise ValueError("is not a mount's address; write http://host:port/mount or https://…")
         if parts.username or parts.password:
             raise ValueError("holds a user or password, which `ps` would show; let this host hear the mount without")
@@ -236,7 +177,7 @@ class Destination(_Section):
     @classmethod
     def _ingest(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in _DESTINATION_SCHEMES or not parts.hostname or not _port_is_good(value):
+        if parts.scheme not in _DESTINATION_SCHEMES or not parts.hostname or not port_is_good(value):
             raise ValueError(f"is not an ingest; write {', '.join(s + '://host/…' for s in _DESTINATION_SCHEMES)}")
         if parts.username or parts.password:
             raise ValueError("holds a user or password; take it out, the key belongs into its credential file")
@@ -439,74 +380,8 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _plan(host: Host, shortcode: str) -> dict[str, Any]:
-    """What `hook_service.settings` reads: the plain values that one station's playout and outputs run on."""
-    station = host.stations[shortcode]
-    profile = host.station_profile(shortcode)
-    loops = host.paths.loops
-    return {
-        "shortcode": shortcode,
-        "profile": {name: getattr(profile, name) for name in profile.__dataclass_fields__},
-        "audio_url": station.audio.url,
-        "audio_fallback": str(loops / station.audio.fallback) if station.audio.fallback else None,
-        "default_loop": str(loops / station.default_loop),
-        "loops": str(loops),
-        "library": str(host.paths.library),
-        "state": str(host.paths.state),
-        "run": str(host.paths.run),
-        "log": str(host.paths.log),
-        "relay_rtmp": host.relay.rtmp,
-        "relay_stat": host.relay.stat,
-        "destinations": [
-            {
-                "name": name,
-                "url": destination.url,
-                "key": host.secret(f"{shortcode}.{name}.key"),
-                "backup_of": destination.backup_of,
-            }
-            for name, destination in station.destinations.items()
-        ],
-    }
-
-
 def argument_parser(description: str) -> argparse.ArgumentParser:
     """The command line that all entry points share: `--config FILE`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", type=Path, default=DEFAULT_PATH, help=f"default: {DEFAULT_PATH}")
     return parser
-
-
-def main(argv: list[str] | None = None) -> int:
-    """`radio-check-config`: say what is wrong with the configuration; exit 0 only when nothing is."""
-    parser = argument_parser("Check the host's configuration and its credentials.")
-    parser.add_argument("--plan", metavar="STATION", help=argparse.SUPPRESS)
-    arguments = parser.parse_args(argv)
-    try:
-        host = load(arguments.config)
-        problems = [] if arguments.plan else host.missing_credentials()
-        if arguments.plan and arguments.plan not in host.stations:
-            problems = [f"has no station {arguments.plan!r}; it has: {', '.join(host.stations)}"]
-        plan = _plan(host, arguments.plan) if arguments.plan and not problems else None
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (OSError, UnicodeDecodeError) as error:
-        where = host.credentials
-        print(
-            f"{arguments.config}: a credential in {where} can't be read: {error}; mend or replace it", file=sys.stderr
-        )
-        return 1
-    for problem in problems:
-        print(f"{arguments.config}: {problem}", file=sys.stderr)
-    if problems:
-        return 1
-    if plan is not None:
-        # To a pipe of the process that runs the station: it holds stream keys.
-        json.dump(plan, sys.stdout)
-    else:
-        print(f"{arguments.config}: good; stations: {', '.join(host.stations)}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

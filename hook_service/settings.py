@@ -1,7 +1,7 @@
 """What one station's playout and outputs run on: plain values, already validated.
 
 These processes run for months and hold as little memory as they can, so the validation (pydantic, 10 MB)
-happens in a short-lived process: `hook_service.config --plan STATION`, whose answer is read here.
+happens in a short-lived process: `hook_service.check_config --plan STATION`, whose answer is read here.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Station:
 
 
 def from_plan(plan: dict[str, Any]) -> Station:
-    """The station of a plan, as `hook_service.config` writes it."""
+    """The station of a plan, as `hook_service.check_config` writes it."""
     paths = {name: Path(plan[name]) for name in ("default_loop", "loops", "library", "state", "run", "log")}
     return Station(
         shortcode=plan["shortcode"],
@@ -77,7 +77,7 @@ def from_plan(plan: dict[str, Any]) -> Station:
 
 def load(config: Path, shortcode: str) -> Station:
     """The settings of one station; exits with the configuration's own messages where it is wrong."""
-    command = [sys.executable, "-m", "hook_service.config", "--config", str(config), "--plan", shortcode]
+    command = [sys.executable, "-m", "hook_service.check_config", "--config", str(config), "--plan", shortcode]
     answer = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if answer.returncode != 0:
         raise SystemExit(answer.returncode)

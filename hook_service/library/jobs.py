@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import random
+import socket
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -28,7 +29,8 @@ __all__ = ["Queue"]
 
 log = logging.getLogger("radio.library")
 
-QUEUE = "prepare"
+# Hosts that share a database have loops of their own: each has its own queue in it.
+QUEUE = f"prepare@{socket.gethostname()}"
 _TASK = "hook_service.library.prepare"
 _RETRY_FIRST = 1.0
 _RETRY_LAST = 30.0
@@ -186,7 +188,7 @@ async def _take_over(app: procrastinate.App) -> None:
 async def _defer(app: procrastinate.App, item: Item, priority: int) -> None:
     name = hashlib.sha1(os.fsencode(item.path), usedforsecurity=False).hexdigest()
     job = app.configure_task(
-        _TASK, queue=QUEUE, priority=priority, queueing_lock=f"{item.profile.fingerprint()}:{name}"
+        _TASK, queue=QUEUE, priority=priority, queueing_lock=f"{QUEUE}:{item.profile.fingerprint()}:{name}"
     )
     path = catalog.printable(item.path)
     # PostgreSQL's JSON is for people and for text; a name that is neither goes along as bytes.

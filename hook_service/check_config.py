@@ -1,0 +1,80 @@
+"""`radio-check-config`: says what is wrong with the configuration, a line for each fault.
+
+With `--plan STATION` it prints what `hook_service.settings` reads: the playout and the output have the configuration
+validated by this process, which ends again, and never hold what that takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from hook_service.config import ConfigError, Host, argument_parser, load
+
+
+def _plan(host: Host, shortcode: str) -> dict[str, Any]:
+    """What `hook_service.settings` reads: the plain values that one station's playout and outputs run on."""
+    station = host.stations[shortcode]
+    profile = host.station_profile(shortcode)
+    loops = host.paths.loops
+    return {
+        "shortcode": shortcode,
+        "profile": {name: getattr(profile, name) for name in profile.__dataclass_fields__},
+        "audio_url": station.audio.url,
+        "audio_fallback": str(loops / station.audio.fallback) if station.audio.fallback else None,
+        "default_loop": str(loops / station.default_loop),
+        "loops": str(loops),
+        "library": str(host.paths.library),
+        "state": str(host.paths.state),
+        "run": str(host.paths.run),
+        "log": str(host.paths.log),
+        "relay_rtmp": host.relay.rtmp,
+        "relay_stat": host.relay.stat,
+        "destinations": [
+            {
+                "name": name,
+                "url": destination.url,
+                "key": host.secret(f"{shortcode}.{name}.key"),
+                "backup_of": destination.backup_of,
+            }
+            for name, destination in station.destinations.items()
+        ],
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`radio-check-config`: say what is wrong with the configuration; exit 0 only when nothing is."""
+    parser = argument_parser("Check the host's configuration and its credentials.")
+    parser.add_argument("--plan", metavar="STATION", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    try:
+        host = load(arguments.config)
+        problems = [] if arguments.plan else host.missing_credentials()
+        if arguments.plan and arguments.plan not in host.stations:
+            problems = [f"has no station {arguments.plan!r}; it has: {', '.join(host.stations)}"]
+        plan = _plan(host, arguments.plan) if arguments.plan and not problems else None
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (OSError, UnicodeDecodeError) as error:
+        where = host.credentials
+        print(
+            f"{arguments.config}: a credential in {where} can't be read: {error}; mend or replace it", file=sys.stderr
+        )
+        return 1
+    for problem in problems:
+        print(f"{arguments.config}: {problem}", file=sys.stderr)
+    if problems:
+        return 1
+    if plan is not None:
+        # To a pipe of the process that runs the station: it holds stream keys.
+        json.dump(plan, sys.stdout)
+    else:
+        print(f"{arguments.config}: good; stations: {', '.join(host.stations)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
