@@ -7,8 +7,8 @@ from functools import partial
 from itertools import cycle, islice
 
 from tests.bench.outcome import Part, Table, quantile
-from tests.bench.reader import Reader, Seen, find, fingerprint
 from tests.bench.stage import TRACK_LOOPS, Stage, arrive, fresh_loop, is_prepared, prepared, prints, reader, show
+from tests.bench.viewer import Seen, Viewer, find, fingerprint
 from tests.rig.net import RigError, wait_until
 from tests.rig.station import Station
 
@@ -55,7 +55,7 @@ def _row(what: str, seconds: Sequence[float]) -> list[str]:
     return [what, str(len(seconds)), *(f"{one * 1000:.0f} ms" for one in shown)]
 
 
-def _known(station: Station, seen: Reader, samples: int) -> list[float]:
+def _known(station: Station, seen: Viewer, samples: int) -> list[float]:
     wanted = prints(station)
     found = []
     for loop in islice(cycle(TRACK_LOOPS), samples):
@@ -66,7 +66,7 @@ def _known(station: Station, seen: Reader, samples: int) -> list[float]:
     return found
 
 
-def _unknown(station: Station, seen: Reader, samples: int) -> list[float]:
+def _unknown(station: Station, seen: Viewer, samples: int) -> list[float]:
     files = [fresh_loop(station) for _ in range(samples)]
     found = []
     for file in files:
@@ -80,7 +80,7 @@ def _unknown(station: Station, seen: Reader, samples: int) -> list[float]:
     return found
 
 
-def _wait(seen: Reader, after: float, wanted: Sequence[int], seconds: float) -> Seen:
+def _wait(seen: Viewer, after: float, wanted: Sequence[int], seconds: float) -> Seen:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         time.sleep(0.05)

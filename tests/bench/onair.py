@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.bench.original import KEY, Original
 from tests.bench.outcome import Part, Table, quantile
-from tests.bench.reader import Continuity, Reader, continuity
 from tests.bench.stage import TRACK_LOOPS, Stage, mount, show, source_loop
+from tests.bench.viewer import Continuity, Viewer, continuity
 from tests.rig import media
 from tests.rig.flvread import Analysis, judge, read_file
 from tests.rig.flvread import decode_errors as decode
@@ -71,7 +71,7 @@ def _original(stage: Stage, switches: int) -> dict[str, Any]:
     with mount(stage) as url, Original(stage.place / "original", "720p30", url) as original:
         original.play(loops[-1])
         original.platform.wait_for(KEY, 40)
-        with Reader(f"{original.platform.url}/{KEY}", timeout=_PATIENCE) as reader:
+        with Viewer(f"{original.platform.url}/{KEY}", timeout=_PATIENCE) as reader:
             time.sleep(3)
             for number in range(switches):
                 at = original.play(loops[number % len(loops)])
@@ -88,7 +88,7 @@ def _original(stage: Stage, switches: int) -> dict[str, Any]:
     }
 
 
-def _gap(reader: Reader, at: float) -> float:
+def _gap(reader: Viewer, at: float) -> float:
     """The longest time without a picture in the time after a switch, once there is one again."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:

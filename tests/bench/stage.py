@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from hook_service import ipc
 from hook_service.ipc import PeerDown
-from tests.bench.reader import Reader, fingerprint
+from tests.bench.viewer import Viewer, fingerprint
 from tests.rig import media, procfs
 from tests.rig.azuracast import Track
 from tests.rig.icecast import Icecast, Playlist
@@ -87,9 +87,9 @@ def show(station: Station, loop: str, name: str = "demo") -> float:
     return sent
 
 
-def reader(station: Station, name: str = "demo") -> Reader:
+def reader(station: Station, name: str = "demo") -> Viewer:
     """A light reader of a station at the platform, not started yet."""
-    return Reader(f"{station.platform.url}/{station.key(name)}")
+    return Viewer(f"{station.platform.url}/{station.key(name)}")
 
 
 def prepared(station: Station, file: Path) -> Path:

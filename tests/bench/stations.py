@@ -10,8 +10,8 @@ from hook_service.ipc import PeerDown
 from hook_service.library import catalog
 from tests.bench.measure import Meter, Usage
 from tests.bench.outcome import Part, Table
-from tests.bench.reader import Reader, find
 from tests.bench.stage import AIR, PREPARE, Changes, Groups, Stage, mount, prints, reader
+from tests.bench.viewer import Viewer, find
 from tests.rig.station import Station
 
 COUNTS = (1, 4, 12)
@@ -132,7 +132,7 @@ def _floor(station: Station) -> set[int]:
     return found
 
 
-def _switches(station: Station, readers: dict[str, Reader], changes: Changes) -> tuple[int, int]:
+def _switches(station: Station, readers: dict[str, Viewer], changes: Changes) -> tuple[int, int]:
     """How many switches were asked for long enough ago to be seen, and how many were seen."""
     wanted = prints(station)
     asked = seen = 0

@@ -14,6 +14,7 @@ from tests.rig.child import Child
 from tests.rig.flvread import AUDIO, VIDEO, Analysis, Tag
 from tests.rig.layout import PLATFORM_APP as APP
 from tests.rig.net import LOOPBACK, RigError, accepts, free_port, release_port, wait_until
+from tests.rig.reader import Reader
 from tests.rig.rtmp import Player
 
 CONFIG = """worker_processes 1;
@@ -176,61 +177,29 @@ class Platform:
         self.stop()
 
 
-class Capture:
+class Capture(Reader):
     """A reader that writes FLV exactly as it comes, from the first keyframe on, and notes when each frame came.
 
-    `arrivals` has a (Unix time, tag without its body's rest) for every frame in the file.
+    `arrivals` has a (Unix time, tag without its body's rest) for every frame in the file, which is whole once the
+    capture was stopped.
     """
 
     def __init__(self, url: str, path: Path) -> None:
-        self.url = url
+        super().__init__(url)
         self.path = path
         self.arrivals: list[tuple[float, Tag]] = []
-        self.error: Exception | None = None
-        self._began = threading.Event()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"capture {path.name}", daemon=True)
-        self._player = Player(url)
 
-    def start(self, seconds: float = 15.0) -> None:
-        """Connect and wait for the first keyframe."""
-        self._thread.start()
-        if not self._began.wait(seconds) or self.error:
-            self.stop()
-            raise RigError(f"no keyframe from {self.url} within {seconds:g} s: {self.error or 'nothing came'}")
+    def read(self) -> None:
+        """With the file open."""
+        with self.path.open("wb") as self._file:
+            self._file.write(flvread.HEADER)
+            super().read()
 
-    def _run(self) -> None:
-        try:
-            with self._player as player, self.path.open("wb") as file:
-                file.write(flvread.HEADER)
-                for arrived, tag in player:
-                    if self._end.is_set():
-                        return
-                    if tag.is_keyframe:
-                        self._began.set()
-                    if tag.is_header or self._began.is_set():
-                        file.write(flvread.encode(tag))
-                        if tag.is_frame:
-                            self.arrivals.append((arrived, Tag(tag.kind, tag.time, tag.body[:2])))
-            self._broke_off(RigError("the platform ended the stream"))
-        except OSError as error:
-            self._broke_off(error)
-
-    def _broke_off(self, error: Exception) -> None:
-        if not self._end.is_set():
-            self.error = error
-            self._began.set()
-
-    def stop(self) -> None:
-        """Hang up; the file is whole afterwards."""
-        self._end.set()
-        try:
-            # Closing alone would not wake a thread that waits in recv.
-            self._player.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            self._player.close()
-        if self._thread.ident is not None:
-            self._thread.join(15)
+    def take(self, at: float, tag: Tag) -> None:
+        """Write it down."""
+        self._file.write(flvread.encode(tag))
+        if tag.is_frame:
+            self.arrivals.append((at, Tag(tag.kind, tag.time, tag.body[:2])))
 
     def finish(self, *, decode: bool = True) -> Analysis:
         """Stop, and analyse what came; RigError when the capture ended before it was told to."""
@@ -243,15 +212,6 @@ class Capture:
     def frames(self) -> int:
         """How many pictures came until now."""
         return sum(tag.kind == VIDEO for _, tag in list(self.arrivals))
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 class BlackHole:

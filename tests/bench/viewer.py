@@ -1,23 +1,20 @@
-"""A light reader at the platform: notes each frame's arrival, time and checksum, and keeps no picture.
+"""Watches the platform lightly: notes each frame's arrival, time and checksum, and keeps no picture.
 
 Cheap enough to watch a dozen stations on the machine that also runs them. What it can't say is whether the pictures
 decode; `tests.rig.platform.Capture` is for that.
 """
 
-import socket
-import threading
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from tests.rig import flvread
-from tests.rig.flvread import AUDIO, VIDEO
+from tests.rig.flvread import AUDIO, VIDEO, Tag
 from tests.rig.net import RigError
-from tests.rig.rtmp import Player
+from tests.rig.reader import Reader
 
 # So many frames in a row tell a loop: the first alone is black, and the same in every loop that fades in.
 _PRINT = 4
@@ -76,55 +73,17 @@ def fingerprint(path: Path) -> tuple[int, ...]:
     return tuple(zlib.crc32(tag.body) for tag in frames[:_PRINT])
 
 
-class Reader:
+class Viewer(Reader):
     """Reads one key of the platform in a thread, from the first keyframe on."""
 
     def __init__(self, url: str, timeout: float = 15.0) -> None:
-        self.url = url
+        super().__init__(url, timeout)
         self.frames: list[Seen] = []
-        self.error: Exception | None = None
-        self._began = threading.Event()
-        self._end = threading.Event()
-        self._player = Player(url, timeout)
-        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
 
-    def start(self, seconds: float = 15.0) -> None:
-        """Connect and wait for the first keyframe."""
-        self._thread.start()
-        if not self._began.wait(seconds) or self.error:
-            self.stop()
-            raise RigError(f"no keyframe from {self.url} within {seconds:g} s: {self.error or 'nothing came'}")
-
-    def _run(self) -> None:
-        try:
-            with self._player as player:
-                for at, tag in player:
-                    if self._end.is_set():
-                        return
-                    key = tag.is_keyframe
-                    if key:
-                        self._began.set()
-                    if self._began.is_set() and tag.is_frame:
-                        self.frames.append(Seen(at, tag.kind, tag.time, key, zlib.crc32(tag.body)))
-            self._broke_off(RigError("the platform ended the stream"))
-        except OSError as error:
-            self._broke_off(error)
-
-    def _broke_off(self, error: Exception) -> None:
-        if not self._end.is_set():
-            self.error = error
-            self._began.set()
-
-    def stop(self) -> None:
-        """Hang up."""
-        self._end.set()
-        try:
-            # Closing alone would not wake a thread that waits in recv.
-            self._player.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            self._player.close()
-        if self._thread.ident is not None:
-            self._thread.join(15)
+    def take(self, at: float, tag: Tag) -> None:
+        """Note it."""
+        if tag.is_frame:
+            self.frames.append(Seen(at, tag.kind, tag.time, tag.is_keyframe, zlib.crc32(tag.body)))
 
     def continuity(self, fps: float = 30.0) -> Continuity:
         """Judge what came until now; RigError when the reading broke off."""
@@ -140,15 +99,6 @@ class Reader:
         """How many of the sound frames have one of these checksums."""
         wanted = set(crcs)
         return sum(seen.kind == AUDIO and seen.crc in wanted for seen in list(self.frames))
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def find(pictures: Sequence[Seen], wanted: Sequence[int]) -> Seen | None:
