@@ -1,4 +1,5 @@
-# `make station` puts a demo station on the air on loopback; `make test` is what the CI runs. `make help` lists the rest.
+# `make demo` provisions a throwaway host, `make station` runs the same on loopback without one; `make test` is what the
+# CI runs. `make help` lists the rest.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -18,12 +19,12 @@ STATIONS ?= 1
 RUN_DIR ?= .run
 export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
 
-SHELL_SCRIPTS = .ci/run $(shell find tests roles templates -name '*.sh' -not -path '*/.run/*' 2>/dev/null)
+SHELL_SCRIPTS = .ci/run $(shell find tests roles -name '*.sh')
 
-.PHONY: help setup station test lint format unit integration bench lock clean packages
+.PHONY: help setup station demo demo-down test lint format unit integration molecule bench roles-docs lock clean packages
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: packages $(STAMPS)/service $(STAMPS)/tools ## install what is missing: Debian packages, then .venv
 
@@ -44,15 +45,23 @@ $(STAMPS)/tools: requirements.txt $(STAMPS)/service | packages
 station: packages $(STAMPS)/service ## a demo station on the air in the foreground; AUDIO_URL= PROFILE= SWITCH_DELAY= STATIONS=
 	@exec $(PY) -m tests.rig station
 
-test: lint ## everything: lint, unit, integration with the real processes
+demo: setup ## a throwaway Debian host, provisioned by site.yml, with a station on the air
+	$(PY) -m tests.hosts.demo up
+
+demo-down: ## remove it
+	$(PY) -m tests.hosts.demo down
+
+test: lint ## everything: lint, unit, integration with the real processes, whole hosts
 	$(PY) -m pytest tests/unit
 	$(PY) -m pytest --reruns 1 tests/integration
+	$(PY) -m tests.hosts.scenarios
 
-lint: setup ## ruff, mypy, yamllint, shellcheck
+lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy --strict hook_service tests
+	$(VENV)/bin/mypy --strict hook_service tests playbooks
 	$(VENV)/bin/yamllint --strict .
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/ansible-lint --offline --strict
 	shellcheck $(SHELL_SCRIPTS)
 
 format: setup ## let ruff rewrite what it can
@@ -64,6 +73,12 @@ unit: setup ## the unit tests alone
 
 integration: setup ## the integration tests alone
 	$(PY) -m pytest --reruns 1 tests/integration
+
+molecule: setup ## whole hosts alone: python -m tests.hosts.scenarios NAME runs one scenario
+	$(PY) -m tests.hosts.scenarios
+
+roles-docs: setup ## write the roles' READMEs from their argument specs
+	$(PY) -m tests.roles_docs
 
 bench: packages $(STAMPS)/service ## measure against the original's design; writes docs/benchmarks.md
 	$(PY) -m tests.bench

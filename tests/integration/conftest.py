@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.onair import Sweep, on_air, wait_healthy, with_backup
+from tests.integration.hearing import Sweep
+from tests.integration.onair import on_air, wait_healthy, with_backup
 from tests.rig.station import Station
 
 

@@ -10,18 +10,8 @@ from statistics import median
 
 import pytest
 
-from tests.integration.onair import (
-    Heard,
-    Sweep,
-    assert_unbroken,
-    lateness,
-    listen,
-    silences,
-    steps_back,
-    story,
-    wait_frames,
-    wait_healthy,
-)
+from tests.integration.hearing import Heard, Sweep, lateness, listen, silences, steps_back, story
+from tests.integration.onair import assert_unbroken, wait_frames, wait_healthy
 from tests.rig.icecast import Rubbish
 from tests.rig.net import wait_until
 from tests.rig.platform import Capture

@@ -6,18 +6,14 @@ import time
 
 import pytest
 
+from tests.integration.hearing import lateness, listen, silences, steps_back, story
 from tests.integration.onair import (
     BACKUP_KEY,
     assert_unbroken,
     captures,
     first_after,
-    lateness,
-    listen,
     running,
     show,
-    silences,
-    steps_back,
-    story,
     wait_frames,
     wait_healthy,
     widest,
