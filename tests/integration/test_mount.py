@@ -12,7 +12,8 @@ import pytest
 
 from tests.integration.hearing import Heard, Sweep, lateness, listen, silences, steps_back, story
 from tests.integration.onair import assert_unbroken, wait_frames, wait_healthy
-from tests.rig.icecast import Rubbish
+from tests.rig.flvread import AUDIO, read_file
+from tests.rig.icecast import Rubbish, Source
 from tests.rig.net import wait_until
 from tests.rig.platform import Capture
 from tests.rig.station import Station
@@ -139,3 +140,20 @@ def test_other_kinds_of_sound(station: Station, sweep: Sweep) -> None:
     heard = judge(capture, sweeps_last=False)
     runs = [len(list(group)) for source, group in groupby(heard, lambda frame: frame.source) if source == "sweep"]
     assert sum(run > 60 for run in runs) == 1 + len(kinds), story(heard)
+
+
+def test_digital_silence_carries_bits(station: Station, sweep: Sweep) -> None:
+    """A platform takes a few kb/s of sound for a dead stream: a minute's silence of the station must not be one."""
+    sweep.stop()
+    encoded = ["-c:a", "libmp3lame", "-b:a", "128k", "-write_xing", "0"]
+    with Source(station.icecast, ["-re", "-f", "lavfi", "-i", "anullsrc=r=44100:cl=stereo", *encoded]):
+        wait_source(station, "fallback", 10)
+        wait_source(station, "mount", 20)
+        with station.capture() as capture:
+            wait_frames(capture, 90)
+        assert source(station) == "mount"
+    assert_unbroken(capture)
+    sizes = [len(tag.body) for tag in read_file(capture.path) if tag.kind == AUDIO and tag.is_frame]
+    kbps = sum(sizes) * 8 / (len(sizes) * 1024 / 44100) / 1000
+    assert 150 < kbps < 220
+    assert max(frame.level for frame in listen(capture)) < 0.001, "nobody is to hear it"
