@@ -3,7 +3,8 @@
 # The rig starts its own private servers, so services that arrive with a package are neither started nor enabled.
 set -euo pipefail
 
-wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 postgresql fonts-dejavu-core python3 python3-venv shellcheck)
+# prometheus for its promtool, which tests the alert rules.
+wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 postgresql prometheus fonts-dejavu-core python3 python3-venv shellcheck)
 
 missing=()
 for package in "${wanted[@]}"; do
@@ -44,7 +45,7 @@ apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::T
 if command -v systemctl >/dev/null; then
   for package in "${missing[@]}"; do
     case $package in
-      nginx | icecast2 | postgresql) "${as_root[@]}" systemctl disable --quiet "$package" || true ;;
+      nginx | icecast2 | postgresql | prometheus) "${as_root[@]}" systemctl disable --quiet "$package" || true ;;
     esac
   done
 fi
