@@ -1,0 +1,92 @@
+"""Secrets that are missing or can't work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from playbooks.preflight.model import Host, Problem, Site
+from playbooks.preflight.variables import PLACEHOLDER
+
+_WEBHOOK = ("hook_service_webhook_password", "hook_service_webhook_secret", "hook_service_webhook_token")
+_VAULT = "in group_vars/all/vault.yml"
+
+
+def check(site: Site) -> Iterator[Problem]:
+    """What every station host needs, the keys of its destinations, and the database's password."""
+    for host in site.members("stations"):
+        yield from _logins(site, host)
+        yield from _missing_keys(site, host)
+        yield from _strange_keys(site, host)
+    if (site.members("stations") or site.members("database")) and "vault_database_password" not in _names(site):
+        fix = f"set it {_VAULT}; `openssl rand -hex 24` makes one"
+        yield site.problem(None, ["vault_database_password"], "is missing", fix)
+
+
+def _names(site: Site) -> set[str]:
+    return {name for host in site.hosts.values() for name, value in host.given.items() if value not in ("", None)}
+
+
+def _logins(site: Site, host: Host) -> Iterator[Problem]:
+    if not any(name in host.given and host.given[name] for name in _WEBHOOK):
+        fix = f"set at least one of {', '.join(_WEBHOOK)}, its value {_VAULT}; AzuraCast uses the password"
+        yield site.problem(host, [_WEBHOOK[0]], f"no way to log in for webhooks on {host.name}", fix)
+    if not host.given.get("hook_service_api_token"):
+        fix = f"set it, its value {_VAULT}; `openssl rand -hex 24` makes one"
+        yield site.problem(host, ["hook_service_api_token"], f"is missing on {host.name}", fix)
+    token = host.get("hook_service_webhook_token") or ""
+    if isinstance(token, str) and PLACEHOLDER not in token and not re.fullmatch(r"[A-Za-z0-9._~-]*", token):
+        fix = "use letters, digits and . _ ~ - alone; `openssl rand -hex 24` makes one"
+        yield site.problem(host, ["hook_service_webhook_token"], "can't be the last part of a web address", fix)
+    user = host.get("hook_service_webhook_user") or ""
+    if ":" in str(user):
+        yield site.problem(
+            host, ["hook_service_webhook_user"], "holds a colon, which ends a name in Basic auth", "take it out"
+        )
+
+
+def _stations(host: Host) -> Mapping[str, Any]:
+    stations = host.get("hook_service_stations")
+    return stations if isinstance(stations, Mapping) else {}
+
+
+def _destinations(host: Host, station: str) -> Mapping[str, Any]:
+    settings = _stations(host).get(station)
+    found = settings.get("destinations") if isinstance(settings, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _keys(host: Host) -> Mapping[str, Any]:
+    keys = host.get("hook_service_stream_keys")
+    return keys if isinstance(keys, Mapping) else {}
+
+
+def _missing_keys(site: Site, host: Host) -> Iterator[Problem]:
+    if host.broken("hook_service_stream_keys"):
+        return
+    for station in _stations(host):
+        mine = _keys(host).get(station)
+        mine = mine if isinstance(mine, Mapping) else {}
+        for name, destination in _destinations(host, station).items():
+            url = destination.get("url") if isinstance(destination, Mapping) else None
+            if isinstance(url, str) and url.startswith("rtmp") and not mine.get(name):
+                path = ["hook_service_stations", station, "destinations", name]
+                fix = f"add it under hook_service_stream_keys.{station}.{name}, its value {_VAULT}"
+                yield site.problem(host, path, "has no stream key", fix)
+
+
+def _strange_keys(site: Site, host: Host) -> Iterator[Problem]:
+    for station, keys in _keys(host).items():
+        path = ["hook_service_stream_keys", station]
+        if station not in _stations(host):
+            known = ", ".join(sorted(_stations(host))) or "none"
+            fault = f"holds keys of a station that {host.name} does not carry"
+            yield site.problem(host, path, fault, f"remove them; its stations: {known}")
+        elif isinstance(keys, Mapping):
+            destinations = _destinations(host, station)
+            for name in keys:
+                if name not in destinations:
+                    known = ", ".join(destinations) or "none"
+                    fix = f"remove it, or add the destination; {station} has: {known}"
+                    yield site.problem(host, [*path, name], "is a key for a destination that there isn't", fix)
