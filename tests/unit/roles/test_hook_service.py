@@ -1,0 +1,103 @@
+"""The releases that the role hook_service makes, and what it takes for outdated."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+ROLE = REPOSITORY / "roles/hook_service"
+RELEASES = "/opt/radio/releases"
+
+
+def plugin(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROLE / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+release = plugin("lookup_plugins/radio_release.py")
+services = plugin("library/radio_state.py")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    for name in ("hook_service", "sql"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_the_same_content_is_the_same_release_and_the_same_archive(checkout: Path) -> None:
+    name, version, files = release.contents(checkout, RELEASES)
+    assert name.startswith(f"{version}-")
+    packed = release.archive(files)
+    for path in checkout.rglob("*"):
+        os.utime(path, (0, 0))
+    (checkout / "hook_service/__pycache__").mkdir()
+    (checkout / "hook_service/__pycache__/config.cpython-313.pyc").write_bytes(b"x")
+    (checkout / "sql/.0001.tables.sql.swp").write_bytes(b"x")
+    again, _, same = release.contents(checkout, RELEASES)
+    assert again == name
+    assert release.archive(same) == packed
+
+
+@pytest.mark.parametrize("path", ["hook_service/config.py", "hook_service/requirements.lock", "sql/0001.tables.sql"])
+def test_other_content_is_another_release(checkout: Path, path: str) -> None:
+    before = release.contents(checkout, RELEASES)[0]
+    with (checkout / path).open("a") as file:
+        file.write("\n# changed\n")
+    assert release.contents(checkout, RELEASES)[0] != before
+
+
+def test_an_archive_holds_the_package_its_migrations_and_its_programs(checkout: Path) -> None:
+    name, _, files = release.contents(checkout, RELEASES)
+    with tarfile.open(fileobj=io.BytesIO(release.archive(files))) as archive:
+        members = {member.name: member for member in archive}
+        assert {"src/hook_service/library/assets/slate.png", "src/sql/0001.tables.sql"} <= set(members)
+        assert {member.uid for member in members.values()} == {0}
+        program = members["venv/bin/radio-web"]
+        assert program.mode == 0o755
+        file = archive.extractfile(program)
+        assert file is not None
+        assert file.read().startswith(f"#!{RELEASES}/{name}/venv/bin/python\n".encode())
+
+
+def test_a_checkout_without_the_service_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="holds no hook_service"):
+        release.contents(tmp_path, RELEASES)
+
+
+def test_a_process_is_known_by_the_interpreter_of_its_release(tmp_path: Path) -> None:
+    program = tmp_path / "1.0.0-abc/venv/bin/python"
+    program.parent.mkdir(parents=True)
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([program, "60"]) as process:
+        try:
+            while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+                time.sleep(0.01)
+            assert services.release_of(process.pid, str(tmp_path)) == "1.0.0-abc"
+            assert services.release_of(process.pid, "/elsewhere") is None
+        finally:
+            process.kill()
+    assert services.release_of(2**22 + 1, str(tmp_path)) is None
+
+
+def test_only_what_is_newer_than_the_process_has_changed(tmp_path: Path) -> None:
+    file = tmp_path / "station.conf"
+    file.touch()
+    now = datetime.fromtimestamp(time.time(), UTC)
+    assert services.changed_since([str(file)], now - timedelta(seconds=5))
+    assert not services.changed_since([str(file), str(tmp_path / "gone")], now + timedelta(seconds=5))
