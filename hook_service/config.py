@@ -292,8 +292,11 @@ class Host(_Section):
         station = self.stations[shortcode]
         return self.profile(station.profile, station.fade_in)
 
-    def missing_credentials(self) -> list[str]:
-        """A line for each secret that the configuration needs and that is missing or can't be read."""
+    def missing_credentials(self, keys: bool = True) -> list[str]:
+        """A line for each secret that the configuration needs and that is missing or can't be read.
+
+        Without `keys`: those of the web service alone, which is not given stream keys.
+        """
         lines: list[str] = []
 
         def has(name: str) -> bool:
@@ -312,7 +315,7 @@ class Host(_Section):
             )
         if not has("api-token"):
             lines.append(f"no api-token in {self.credentials}; create it (mode 0640 or tighter)")
-        for shortcode, station in self.stations.items():
+        for shortcode, station in self.stations.items() if keys else ():
             for name, destination in station.destinations.items():
                 key = f"{shortcode}.{name}.key"
                 if destination.url.startswith("rtmp") and not has(key):

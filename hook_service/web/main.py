@@ -139,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     logs.setup("radio-web", host.paths.log, rotates=True)
-    for line in host.missing_credentials():
+    for line in host.missing_credentials(keys=False):
         log.warning(line)
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:

@@ -27,7 +27,8 @@ class Store:
         state.mkdir(parents=True, exist_ok=True)
         dsn = host.dsn()
         self.outbox = Outbox(state / "outbox.sqlite", dsn)
-        self.keeper = SnapshotKeeper(dsn, state / "mappings.json")
+        # No station can be called so: each has a file of its name here.
+        self.keeper = SnapshotKeeper(dsn, state / "_mappings.json")
         self._defaults = {
             shortcode: StationDefaults(
                 default_loop=station.default_loop,
