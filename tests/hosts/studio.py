@@ -1,0 +1,223 @@
+"""The world outside, run in a host of its own: Icecast with demo songs, an ingest, and AzuraCast's webhooks.
+
+The servers are the rig's and listen on loopback; this passes connections from outside on to them. What tests ask and
+order goes over HTTP on port 8090, as JSON:
+
+    GET  /songs                          what the mount plays, and which loop belongs to each
+    GET  /streams                        what the ingest receives, by key
+    GET  /sessions?key=K                 every publish there has been
+    GET  /picture?key=K&seconds=2        the loops in what a viewer receives, from decoded frames
+    GET  /await?key=K&loop=L&seconds=20  the same, until that loop is seen
+    GET  /ports?host=H                   the TCP ports of a host that accept connections from here
+    POST /webhook                        {url, user, password, station, track: {artist, title, …}}, as AzuraCast does
+    POST /platform                       {up: true or false}: the ingest goes away, and comes back
+    POST /automation                     [{url, user, password, stations}]: from now on each song is announced there
+"""
+
+import asyncio
+import fcntl
+import json
+import re
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.rig import azuracast, child, media
+from tests.rig.azuracast import Automation, Track
+from tests.rig.icecast import Icecast, Playlist
+from tests.rig.layout import MOUNT, PORTS
+from tests.rig.net import LOOPBACK, RigError
+from tests.rig.platform import Platform
+
+PORT = 8090
+STATE = Path("/var/lib/studio")
+MEDIA = Path("/var/cache/studio")
+_FORWARDED = ("icecast", "platform", "platform_stat")
+
+
+class Studio:
+    """The servers, and what can be asked of them."""
+
+    def __init__(self) -> None:
+        MEDIA.mkdir(exist_ok=True)
+        # Several studios share what is generated.
+        with (MEDIA / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.songs = media.make_all(MEDIA, MEDIA / "loops")
+        self.icecast = Icecast(STATE, PORTS["icecast"])
+        self.platform = Platform(STATE, PORTS["platform"], PORTS["platform_stat"])
+        self.icecast.start()
+        self.playlist = Playlist(self.icecast, self.songs, MOUNT)
+        self.playlist.start()
+        self.platform.start()
+        self._automation: list[Automation] = []
+        self._count = 0
+
+    def stop(self) -> None:
+        """End everything."""
+        self.automate([])
+        for server in (self.platform, self.playlist, self.icecast):
+            server.stop()
+
+    def picture(self, key: str, seconds: float = 2.0) -> dict[str, Any]:
+        """What a viewer receives for so long."""
+        self._count += 1
+        path = STATE / f"capture-{self._count}.flv"
+        try:
+            with self.platform.capture(key, path) as capture:
+                time.sleep(seconds)
+                analysis = capture.finish(decode=False)
+            return {"loops": media.runs(media.read_pictures(path)), **analysis.as_dict()}
+        finally:
+            path.unlink(missing_ok=True)
+
+    def await_loop(self, key: str, loop: str, seconds: float = 20.0) -> dict[str, Any]:
+        """Look until a viewer sees this loop."""
+        began = time.monotonic()
+        seen: list[str | None] = []
+        while True:
+            try:
+                last = self.picture(key, 0.5)["loops"][-1][0]
+            except (RigError, IndexError, OSError):
+                last = None
+            if last == loop:
+                return {"loop": loop, "seconds": round(time.monotonic() - began, 1), "before": seen}
+            if seen[-1:] != [last]:
+                seen.append(last)
+            if time.monotonic() - began > seconds:
+                raise RigError(f"{loop} is not seen at the platform after {seconds:g} s; seen: {seen}")
+
+    def ports(self, host: str) -> list[int]:
+        """A scan of all of them; a firewall that drops answers makes this take some seconds."""
+        done = subprocess.run(
+            ["nmap", "-Pn", "-n", "-p-", "-T5", "--min-rate=8000", "--max-retries=1", "-oG", "-", host],
+            capture_output=True, text=True, check=True, timeout=120,
+        )  # fmt: skip
+        return sorted(int(port) for port in re.findall(r"(\d+)/open/tcp", done.stdout))
+
+    def webhook(self, order: dict[str, Any]) -> int:
+        """Send one track's webhook; the status of the answer."""
+        message = azuracast.body(order["station"], Track(**order["track"]))
+        return azuracast.send(order["url"], order["user"], order["password"], message)
+
+    def set_platform(self, up: bool) -> None:
+        """A platform that is away, and one that is back."""
+        if up:
+            self.platform.start()
+        else:
+            self.platform.stop()
+
+    def automate(self, orders: list[dict[str, Any]]) -> None:
+        """Announce the songs as AzuraCast does, to these and to nobody else."""
+        for automation in self._automation:
+            automation.stop()
+        self._automation = [
+            Automation(
+                self.playlist, order["stations"], order["url"], (order["user"], order["password"]),
+                STATE / "automation.log",
+            )
+            for order in orders
+        ]  # fmt: skip
+        for automation in self._automation:
+            automation.start()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    studio: Studio
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query))
+        key = query.get("key", "")
+        answers = {
+            "/songs": lambda: [
+                {"artist": song.artist, "title": song.title, "loop": song.loop} for song in self.studio.songs
+            ],
+            "/streams": self.studio.platform.streams,
+            "/sessions": lambda: [asdict(session) for session in self.studio.platform.sessions(key)],
+            "/picture": lambda: self.studio.picture(key, float(query.get("seconds", 2))),
+            "/await": lambda: self.studio.await_loop(key, query["loop"], float(query.get("seconds", 20))),
+            "/ports": lambda: self.studio.ports(query["host"]),
+        }
+        self._answer(answers.get(parts.path))
+
+    def do_POST(self) -> None:
+        order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answers = {
+            "/webhook": lambda: {"status": self.studio.webhook(order)},
+            "/platform": lambda: self.studio.set_platform(order["up"]),
+            "/automation": lambda: self.studio.automate(order),
+        }
+        self._answer(answers.get(self.path))
+
+    def _answer(self, question: Any) -> None:
+        try:
+            status, answer = (200, question()) if question else (404, {"error": f"nothing at {self.path}"})
+        except (RigError, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+            status, answer = 502, {"error": str(error)}
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads a log of questions."""
+
+
+async def _pass_on(port: int, address: str) -> None:
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                target.write(data)
+                await target.drain()
+        except OSError:
+            pass
+        finally:
+            target.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            inner_reader, inner_writer = await asyncio.open_connection(LOOPBACK, port)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+
+    server = await asyncio.start_server(accept, address, port)
+    await server.serve_forever()
+
+
+async def _forward(address: str) -> None:
+    await asyncio.gather(*(_pass_on(PORTS[name], address) for name in _FORWARDED))
+
+
+def _own_address() -> str:
+    """The one that other hosts of the group know."""
+    said = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True)
+    return said.stdout.split()[0]
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    child.become_subreaper()
+    studio = Studio()
+    threading.Thread(target=asyncio.run, args=(_forward(_own_address()),), daemon=True).start()
+    _Handler.studio = studio
+    server = ThreadingHTTPServer(("", PORT), _Handler)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    try:
+        server.serve_forever()
+    finally:
+        studio.stop()
+
+
+if __name__ == "__main__":
+    main()
