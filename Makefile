@@ -94,6 +94,8 @@ lock: setup ## resolve the dependencies anew, within what the two inputs allow
 clean: ## remove what was built or run here
 	@test ! -d $(RUN_DIR) || flock --nonblock --conflict-exit-code 75 $(RUN_DIR) true \
 	    || { echo "a station still runs in $(RUN_DIR): end it first" >&2; exit 1; }
+	@if compgen -G '$(RUN_DIR)/demo/hosts.json' >/dev/null || compgen -G '$(RUN_DIR)/molecule/*/hosts.json' >/dev/null; then \
+	    echo "hosts are still up: make demo-down, or molecule destroy --all" >&2; exit 1; fi
 	@# What its unprivileged servers could not keep below the run directory is linked from there.
 	@for link in $(RUN_DIR)/postgres $(RUN_DIR)/icecast; do \
 	    if [[ -L $$link ]]; then rm -rf -- "$$(readlink "$$link")"; fi; \
