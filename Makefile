@@ -19,7 +19,7 @@ STATIONS ?= 1
 RUN_DIR ?= .run
 export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
 
-SHELL_SCRIPTS = .ci/run $(shell find tests roles -name '*.sh')
+SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
 .PHONY: help setup station demo demo-down test lint format unit integration molecule bench roles-docs lock clean packages
 
