@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Installs the Debian packages the software and its rig run on; does nothing, quickly, where all are there.
+# install-packages.sh [PACKAGE …]: installs Debian packages, by default those that the software and its rig run on; does
+# nothing, quickly, where all are there.
 # The rig starts its own private servers, so services that arrive with a package are neither started nor enabled.
 set -euo pipefail
 
+wanted=("$@")
 # prometheus for its promtool, which tests the alert rules.
-wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 postgresql prometheus fonts-dejavu-core python3 python3-venv shellcheck)
+[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 postgresql prometheus fonts-dejavu-core python3 python3-venv shellcheck)
 
 missing=()
 for package in "${wanted[@]}"; do
