@@ -124,7 +124,9 @@ class Group:
             for number in range(1, 255):
                 subnet = f"10.213.{number}"
                 mark = taken / str(number)
-                if f"{subnet}." in routes or (mark.exists() and Path(mark.read_text(), "hosts.json").exists()):
+                # A group that is being made has no route yet, and may wait for its images: its file counts.
+                holder = Path(mark.read_text(), "subnet") if mark.exists() else None
+                if f"{subnet}." in routes or (holder and holder.exists() and holder.read_text().strip() == subnet):
                     continue
                 mark.write_text(str(self.place))
                 (self.place / "subnet").write_text(subnet)
