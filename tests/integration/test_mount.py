@@ -133,7 +133,6 @@ def test_other_kinds_of_sound(station: Station, sweep: Sweep) -> None:
         sweep.stop()
         for rate, channels in kinds:
             with Sweep(station.icecast, rate, channels):
-                time.time()
                 wait_source(station, "fallback", 10)
                 wait_source(station, "mount", 20)
                 wait_frames(capture, 60)
