@@ -32,11 +32,14 @@ def measure(stage: Stage) -> Part:
         path, sessions = _switch(station, wanted)
     stage.say("onair: decoding the capture")
     analysis, whole = _judge(path)
-    seen = [loop for loop, _ in media.runs([p for p in media.read_pictures(path) if p.loop is not None])]
+    runs = media.runs([picture for picture in media.read_pictures(path) if picture.loop is not None])
+    seen = [loop for loop, _ in runs]
     path.unlink()
     stage.say("onair: switches of the original")
     theirs = _original(stage, int(stage.length(6, 2)))
     _check(part, wanted, seen, sessions, analysis, whole)
+    if _in_order(wanted, seen) != len(wanted):
+        stage.say(f"onair: the loops seen, with how many pictures of each: {runs}")
     _tabulate(part, wanted, seen, sessions, analysis, whole, theirs)
     return part
 
