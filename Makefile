@@ -19,6 +19,9 @@ STATIONS ?= 1
 RUN_DIR ?= .run
 export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
 
+# Each worker has a station of its own; a file's tests share it.
+TWO_AT_A_TIME = -n 2 --dist loadfile
+
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
 .PHONY: help setup station demo demo-down test lint format unit integration molecule bench roles-docs lock clean packages
@@ -52,8 +55,8 @@ demo-down: ## remove it
 	$(PY) -m tests.hosts.demo down
 
 test: lint ## everything: lint, unit, integration with the real processes, whole hosts
-	$(PY) -m pytest tests/unit
-	$(PY) -m pytest --reruns 1 tests/integration
+	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/integration
 	$(PY) -m tests.hosts.scenarios
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
@@ -69,10 +72,10 @@ format: setup ## let ruff rewrite what it can
 	$(VENV)/bin/ruff format .
 
 unit: setup ## the unit tests alone
-	$(PY) -m pytest tests/unit
+	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit
 
 integration: setup ## the integration tests alone
-	$(PY) -m pytest --reruns 1 tests/integration
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/integration
 
 molecule: setup ## whole hosts alone: python -m tests.hosts.scenarios NAME runs one scenario
 	$(PY) -m tests.hosts.scenarios
