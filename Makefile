@@ -100,7 +100,7 @@ clean: ## remove what was built or run here
 	@if compgen -G '$(RUN_DIR)/demo/hosts.json' >/dev/null || compgen -G '$(RUN_DIR)/molecule/*/hosts.json' >/dev/null; then \
 	    echo "hosts are still up: make demo-down, or molecule destroy --all" >&2; exit 1; fi
 	@# What its unprivileged servers could not keep below the run directory is linked from there.
-	@for link in $(RUN_DIR)/postgres $(RUN_DIR)/icecast; do \
+	@for link in $(RUN_DIR)/postgres $(RUN_DIR)/icecast $(RUN_DIR)/radio-radio.mp3; do \
 	    if [[ -L $$link ]]; then rm -rf -- "$$(readlink "$$link")"; fi; \
 	done
 	rm -rf .run $(RUN_DIR) $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build \

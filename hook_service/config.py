@@ -13,6 +13,7 @@ Secrets are never in the YAML file. They are files named after their use in `$CR
 `webhook-secret`            value of the `X-Webhook-Secret` header, for senders that can send one
 `webhook-token`             last path segment of `/webhook/azuracast/<token>`
 `api-token`                 the operator's bearer token
+`STATION.azuracast-key`     API key for a station's now-playing API that asks for one (optional)
 `STATION.DESTINATION.key`   stream key of a destination (SRT: its stream id)
 ==========================  ==================================================================
 """
@@ -29,9 +30,10 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from hook_service.config_values import Address, Clock, LoopName, Name, Seconds, Whole, port_is_good
+from hook_service.config_policies import AzuraCast, Policies
+from hook_service.config_values import Address, Clock, LoopName, Name, Seconds, Section, Whole, port_is_good
 from hook_service.library.profiles import BUILT_IN, Profile
 
 DEFAULT_PATH = Path("/etc/radio/radio.yml")
@@ -61,11 +63,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Paths(_Section):
+class Paths(Section):
     """Where things lie on the host; the defaults are what the roles create."""
 
     loops: Path = Path("/srv/loops")
@@ -83,7 +81,7 @@ class Paths(_Section):
         return value
 
 
-class Database(_Section):
+class Database(Section):
     """PostgreSQL: a libpq connection string without its password, and how long rows are kept (days)."""
 
     dsn: str = "host=127.0.0.1 port=5432 dbname=radio user=radio"
@@ -98,7 +96,7 @@ class Database(_Section):
         return value
 
 
-class Web(_Section):
+class Web(Section):
     """The HTTP service. The limits are for each client address."""
 
     listen: Address = "127.0.0.1:9000"
@@ -108,13 +106,13 @@ class Web(_Section):
     requests_per_second: Whole = Field(2000, ge=1)
 
 
-class Webhook(_Section):
+class Webhook(Section):
     """Who may send webhooks; the password, secret and token are credentials."""
 
     user: str = Field("azuracast", min_length=1)
 
 
-class Relay(_Section):
+class Relay(Section):
     """The local nginx-rtmp: where it takes RTMP and where it shows its statistics."""
 
     rtmp: Address = "127.0.0.1:1935"
@@ -122,7 +120,7 @@ class Relay(_Section):
     config: Path = Path("/etc/radio/relay.conf")
 
 
-class ProfileModel(_Section):
+class ProfileModel(Section):
     """A profile of the operator's own, beside those that ship."""
 
     width: Whole = Field(ge=160, le=3840, multiple_of=2)
@@ -142,7 +140,7 @@ class ProfileModel(_Section):
         return text
 
 
-class Audio(_Section):
+class Audio(Section):
     """The station's mount, and what is heard when it is away (a file below paths.loops)."""
 
     url: str
@@ -159,7 +157,7 @@ class Audio(_Section):
         return value
 
 
-class Daypart(_Section):
+class Daypart(Section):
     """A default loop for a time of day, in the station's zone; `from` later than `to` spans midnight."""
 
     from_: Clock = Field(alias="from")
@@ -167,7 +165,7 @@ class Daypart(_Section):
     loop: LoopName
 
 
-class Destination(_Section):
+class Destination(Section):
     """A platform's ingest, without its key."""
 
     url: str
@@ -184,7 +182,7 @@ class Destination(_Section):
         return value.rstrip("/")
 
 
-class Station(_Section):
+class Station(Section):
     """One AzuraCast station, under its shortcode."""
 
     name: str = ""
@@ -192,10 +190,12 @@ class Station(_Section):
     timezone: str = "UTC"
     audio: Audio
     default_loop: LoopName = "default.mp4"
-    dayparts: list[Daypart] = []
+    dayparts: list[Daypart] = Field(default_factory=list)
     switch_delay: Seconds = Field(3.0, ge=0, le=120)
     fade_in: Seconds = Field(1.0, ge=0, le=2)
-    destinations: dict[Name, Destination] = {}
+    azuracast: AzuraCast | None = None
+    policies: Policies = Policies()
+    destinations: dict[Name, Destination] = Field(default_factory=dict)
 
     @field_validator("timezone")
     @classmethod
@@ -221,7 +221,7 @@ class Station(_Section):
         return self
 
 
-class Host(_Section):
+class Host(Section):
     """Everything one host needs to know."""
 
     paths: Paths = Paths()
@@ -229,7 +229,7 @@ class Host(_Section):
     web: Web = Web()
     webhook: Webhook = Webhook()
     relay: Relay = Relay()
-    profiles: dict[Name, ProfileModel] = {}
+    profiles: dict[Name, ProfileModel] = Field(default_factory=dict)
     stations: dict[Name, Station] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -315,6 +315,9 @@ class Host(_Section):
             )
         if not has("api-token"):
             lines.append(f"no api-token in {self.credentials}; create it (mode 0640 or tighter)")
+        for shortcode, station in self.stations.items():
+            if station.azuracast is not None:
+                has(f"{shortcode}.azuracast-key")
         for shortcode, station in self.stations.items() if keys else ():
             for name, destination in station.destinations.items():
                 key = f"{shortcode}.{name}.key"

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A part of the configuration: an unknown key in it is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
@@ -50,6 +58,20 @@ def _loop_name(value: str) -> str:
     if not value or "\0" in value or ".." in Path(value).parts:
         raise ValueError(f"{value!r} leaves the loops directory; name a file below paths.loops")
     return value
+
+
+def choice_or_loop(value: str, words: tuple[str, ...]) -> str:
+    """`value` where it is one of `words` or names a loop; raises ValueError.
+
+    A loop is a file with an ending: without that rule a misspelt word would be taken for a loop that is not there.
+    """
+    if value in words:
+        return value
+    if not Path(value).suffix:
+        near = difflib.get_close_matches(value, words, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"write {', '.join(words)}, or a file such as card.mp4"
+        raise ValueError(f"{value!r} is neither a policy nor a loop; {hint}")
+    return _loop_name(value)
 
 
 # A YAML `true` is not the number 1.

@@ -21,6 +21,29 @@ SOURCES = ("mount", "fallback", "floor")
 SEVERITIES = ("WARNING", "ERROR", "CRITICAL")
 WEBHOOK_RESULTS = ("accepted", "duplicate", "stale", "offline", "malformed")
 REFUSALS = ("unauthorized", "rate_limited", "unknown_station", "malformed")
+DECIDERS = ("icy", "ogg", "webhook", "sse", "poll", "policy")
+TELLERS = ("webhook", "sse", "poll", "icy", "ogg")
+DROPPED = ("stale", "contradicted", "over")
+OFFSET_BUCKETS = (
+    -15.0,
+    -5.0,
+    -3.0,
+    -2.0,
+    -1.0,
+    -0.5,
+    -0.25,
+    0.0,
+    0.25,
+    0.5,
+    1.0,
+    2.0,
+    3.0,
+    5.0,
+    15.0,
+    30.0,
+    60.0,
+    120.0,
+)
 SWITCH_BUCKETS = (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 3.0, 3.1, 3.25, 3.5, 4.0, 5.0, 10.0, 30.0)
 
 Status = dict[str, Any]
@@ -52,6 +75,25 @@ class Metrics:
             buckets=SWITCH_BUCKETS,
             registry=registry,
         )
+        self.switches = Counter(
+            "radio_switches",
+            "Pictures that came on the air for a track or by a policy, by what decided when",
+            ["station", "decided_by"],
+            registry=registry,
+        )
+        self.source_offset = Histogram(
+            "radio_source_offset_seconds",
+            "How much later than its sound began a source told of a song; negative is earlier",
+            ["station", "source"],
+            buckets=OFFSET_BUCKETS,
+            registry=registry,
+        )
+        self.events_dropped = Counter(
+            "radio_events_dropped",
+            "Events that the story did not follow, by why",
+            ["station", "reason"],
+            registry=registry,
+        )
         # A series that first appears with its first event has no rate over that event.
         for station in stations:
             self.tracks_played.labels(station)
@@ -59,6 +101,12 @@ class Metrics:
             self.switch_seconds.labels(station)
             for severity in SEVERITIES:
                 self.errors.labels(station, severity)
+            for decider in DECIDERS:
+                self.switches.labels(station, decider)
+            for teller in TELLERS:
+                self.source_offset.labels(station, teller)
+            for reason in DROPPED:
+                self.events_dropped.labels(station, reason)
             for result in WEBHOOK_RESULTS:
                 self.webhooks.labels(station, result)
         # Refused before the station is known, or for one that is not: no name from outside becomes a label.
@@ -174,6 +222,35 @@ class StationsCollector(Collector):
                         sent.add_metric([station, destination], float(bytes_sent or 0))
             self._usage.forget_all_but(pids)
         yield from (restarts, state, uptime, cpu, memory, audio, up, sent)
+
+
+class SourcesCollector(Collector):
+    """How the sources of each station's story are. `sources` gives, by station, which of them are there, and whether
+    titles are trusted.
+    """
+
+    def __init__(self, sources: Callable[[], dict[str, tuple[dict[str, bool], bool]]]) -> None:
+        self._sources = sources
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing, as above."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them."""
+        up = GaugeMetricFamily(
+            "radio_source_up",
+            "1 while a source tells what is playing; for webhooks: while they told of the last songs",
+            labels=["station", "source"],
+        )
+        trusted = GaugeMetricFamily(
+            "radio_titles_trusted", "1 while the titles in the sound decide when", labels=["station"]
+        )
+        for station, (found, trusts) in self._sources().items():
+            trusted.add_metric([station], float(trusts))
+            for source, there in found.items():
+                up.add_metric([station, source], float(there))
+        yield from (up, trusted)
 
 
 class GaugesCollector(Collector):

@@ -23,17 +23,20 @@ _DITHER = (
 _FLV = ["-tag:v", "7", "-tag:a", "10", "-flvflags", "no_duration_filesize", "-f", "flv"]
 
 
-def audio(url: str, kbps: int, demuxer: str | None) -> list[str]:
-    """The mount, whatever it is encoded in, as ADTS AAC on standard output. `demuxer` None: FFmpeg finds out."""
+def audio(kbps: int, demuxer: str | None) -> list[str]:
+    """The mount's sound on standard input, whatever it is encoded in, as ADTS AAC on standard output.
+
+    `demuxer` None: FFmpeg finds out what it is.
+    """
     known = ["-f", demuxer] if demuxer else []
     return [
         *_QUIET,
         # FFmpeg's default probing of an MP3 mount takes 5 s.
-        *("-probesize", "65536", "-analyzeduration", "1000000"),
-        *("-rw_timeout", "5000000", "-user_agent", "Steadycast", "-threads", "1"),
-        *("-protocol_whitelist", "http,https,httpproxy,tcp,tls,crypto"),
+        *("-probesize", "65536", "-analyzeduration", "1000000", "-threads", "1"),
+        # What a mount sends must not have FFmpeg open anything else.
+        *("-protocol_whitelist", "pipe"),
         *known,
-        *("-i", url, "-map", "0:a:0", "-vn", "-sn", "-dn"),
+        *("-i", "pipe:0", "-map", "0:a:0", "-vn", "-sn", "-dn"),
         *("-af", _DITHER),
         # The fast coder costs half the CPU of the default one.
         *("-c:a", "aac", "-aac_coder", "fast", "-b:a", f"{kbps}k", "-threads", "1"),

@@ -84,9 +84,10 @@ class Reader:
         else:
             growing = self._loop.read_gop(cursor.next_gop)
             if growing is None:
-                # The encoder is behind: what there is of it is shown again.
+                # The encoder is behind: what there is of it is shown again, the fade too while there is no more.
                 cursor.next_gop = 0
-                growing = self._loop.read_gop(0) or self._loop.read_part(0)
+                loop = self._loop
+                growing = loop.read_gop(0) or loop.read_gop(0, entry=True) or loop.read_part(0, entry=True)
             gop = growing
         if not gop:
             raise LoopDamaged("it has no frames")

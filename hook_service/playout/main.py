@@ -14,6 +14,7 @@ from hook_service import __version__, settings
 from hook_service.library import basics, catalog
 from hook_service.observe import log, notify
 from hook_service.playout import adts, state
+from hook_service.playout.announce import Announcer
 from hook_service.playout.audio import Mixer
 from hook_service.playout.control import Control, Message
 from hook_service.playout.fallback import Fallback
@@ -24,7 +25,7 @@ from hook_service.playout.programme import Programme
 from hook_service.playout.reactor import Reactor, Timer
 from hook_service.playout.source import Source
 from hook_service.playout.supervise import State
-from hook_service.playout.timeline import NS, Clock, FrameRate, Timeline
+from hook_service.playout.timeline import AUDIO_FRAME_SECONDS, NS, Clock, FrameRate, Timeline, audio_ns
 
 _log = logging.getLogger("radio.playout")
 
@@ -78,7 +79,11 @@ class Playout:
             reactor, station, still, self._control.publish, self._slot_at, self._publisher_pid, self._plan
         )
         self._picture: Picture = self._programme.picture
-        self._source = Source(reactor, station.audio_url, kbps, self._mixer.cushion, self._process_changed)
+        cushion = self._mixer.cushion
+        announcer = Announcer(reactor, station.audio_url, cushion, self._sound_at, self._control.publish)
+        self._source = Source(
+            reactor, station.audio_url, kbps, cushion, announcer, self._process_changed, self._mount_changed
+        )
         key = anchor.relay_key if anchor else other_key(station.shortcode, None)
         self._lines = Lines(
             self._line(key, anchor.base if anchor else None),
@@ -162,6 +167,11 @@ class Playout:
         ahead = max(0.0, unix - time.time()) if unix is not None else 0.0
         return self._clock.advance(time.monotonic_ns()) + int(ahead * NS)
 
+    def _sound_at(self, slots: float) -> float:
+        """The Unix time at which the sound so many slots after the next one is due."""
+        position = audio_ns(self._timeline.audio_index) + int(slots * AUDIO_FRAME_SECONDS * NS)
+        return time.time() + (self._clock.when(position) - time.monotonic_ns()) / NS
+
     def _line(self, key: str, base: int | None) -> Line:
         station = self._station
         url = f"rtmp://{station.relay_rtmp}/live/{key}"
@@ -182,6 +192,10 @@ class Playout:
             exit=process.last_exit,
             error=process.last_error,
         )
+
+    def _mount_changed(self) -> None:
+        source = self._source
+        self._control.publish("mount", state=source.state, titles=source.titles, error=source.error)
 
     def _trouble(self, text: str) -> None:
         _log.warning(text)
@@ -231,6 +245,7 @@ class Playout:
                 "level_seconds": round(cushion.seconds, 3),
                 "rate_ppm": self._clock.rate_ppm,
                 "trimmed_frames": cushion.trimmed,
+                "mount": self._source.status(),
             },
             "timeline": {
                 "position_ms": self._clock.advance(time.monotonic_ns()) // 1_000_000,

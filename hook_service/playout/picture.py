@@ -16,6 +16,8 @@ from typing import Literal
 Frame = tuple[bytes, bool]
 """An FLV video tag's body, and whether it is a keyframe."""
 
+SLATE = "slate"
+"""The name of what has no file: loops have whole paths."""
 Reason = Literal["switch", "default", "slate", "resumed", "recovered", "replaced"]
 
 
@@ -130,7 +132,7 @@ class Picture:
         self._slate = slate
         self._on_air = on_air
         self._lost = lost
-        self.item = Item(slate, "slate", None, "slate")
+        self.item = Item(slate, SLATE, None, "slate")
         self.next: Item | None = None
         self.default: Item | None = None
         """A loaded default loop, to step in at once; taken when it is used."""
@@ -143,6 +145,8 @@ class Picture:
     def frame(self, due: int) -> tuple[bytes, bool, bytes]:
         """The frame of the slot due at `due` (ns): its body, whether it is a keyframe, its loop's configuration."""
         if self.next is not None and self.next.at <= due:
+            if self.next.cursor is self._slate:
+                self._slate.rewind()  # it enters with its keyframe too
             self._show(self.next)
             self.next = None
         while True:
@@ -175,7 +179,7 @@ class Picture:
             item.play_id, item.reason = play_id, "default"
         else:
             self._slate.rewind()
-            item = Item(self._slate, "slate", play_id, "slate")
+            item = Item(self._slate, SLATE, play_id, "slate")
         self._show(item)
 
     def _show(self, item: Item) -> None:

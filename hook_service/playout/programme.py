@@ -16,7 +16,7 @@ from typing import Any
 from hook_service.playout import state
 from hook_service.playout.control import BadRequest, Message
 from hook_service.playout.loops import Loaded, Loader, Ticket, Unplayable
-from hook_service.playout.picture import Cursor, Item, Picture, Reason, Still
+from hook_service.playout.picture import SLATE, Cursor, Item, Picture, Reason, Still
 from hook_service.playout.reactor import Reactor
 from hook_service.settings import Station
 
@@ -44,6 +44,7 @@ class Programme:
         `armed()` is called when a switch waits for its slot.
         """
         self.picture = Picture(slate, self._on_air, self._lost)
+        self._slate = slate
         self._reactor = reactor
         self._station = station
         self._publish = publish
@@ -69,8 +70,11 @@ class Programme:
         self._fetch("resumed" if saved else "default", at=0)
 
     def switch(self, message: Message) -> None:
-        """Show another loop: `loop`, `play_id`, `default`, `at` (unix seconds or null) instead of what is due."""
-        loop = self._path(message, "loop")
+        """Show another loop: `loop`, `play_id`, `default`, `at` (unix seconds or null) instead of what is due.
+
+        `loop` null shows the slate, until the next switch.
+        """
+        loop = SLATE if message.get("loop", "") is None else str(self._path(message, "loop"))
         default = self._path(message, "default") if message.get("default") else self._station.default_loop
         play_id, at = message.get("play_id"), message.get("at")
         if play_id is not None and not isinstance(play_id, str):
@@ -79,7 +83,7 @@ class Programme:
             raise BadRequest("at is not a time; give unix seconds or null")
         self._supersede()
         changed_default = str(default) != self._wanted.default
-        self._wanted = state.OnAir(str(loop), str(default), play_id)
+        self._wanted = state.OnAir(loop, str(default), play_id)
         self._pending_play = play_id
         self._loader.later(partial(state.save_on_air, self._state_file, self._wanted))
         if changed_default:
@@ -137,7 +141,15 @@ class Programme:
 
     def _fetch(self, reason: Reason, at: int) -> None:
         wanted = self._wanted
+        if wanted.loop == SLATE:
+            if reason != "recovered":  # it can't be lost
+                self._reactor.post(partial(self._slate_instead, wanted, reason, at))
+            return
         self._ticket = self._loader.fetch(Path(wanted.loop), partial(self._fetched, wanted, reason, at))
+
+    def _slate_instead(self, wanted: state.OnAir, reason: Reason, at: int) -> None:
+        if wanted is self._wanted:
+            self._arm(Item(self._slate, SLATE, wanted.play_id, reason, at))
 
     def _fetched(self, wanted: state.OnAir, reason: Reason, at: int, result: Loaded | Unplayable) -> None:
         if isinstance(result, Unplayable):

@@ -117,6 +117,13 @@ class Outbox:
         )
         self._put(records.PLAY_STARTED, body)
 
+    def play_told(
+        self, event_id: UUID | str, event: TrackEvent, *, loop: str | None, rule: str | None, mapping_id: int | None
+    ) -> None:
+        """More is known of a play that was recorded; `loop` and `rule` None where its picture stayed what it was."""
+        body = records.play_told(event_id, event, loop=loop, rule=rule, mapping_id=mapping_id)
+        self._put(records.PLAY_TOLD, body)
+
     def play_ended(
         self, event_id: UUID | str, *, ended_at: float, had_errors: bool = False, error_message: str | None = None
     ) -> None:

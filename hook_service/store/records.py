@@ -21,6 +21,7 @@ from ..tracks.nowplaying import TrackEvent
 from ..tracks.track_key import track_key
 
 PLAY_STARTED: Final = "play_started"
+PLAY_TOLD: Final = "play_told"
 PLAY_ENDED: Final = "play_ended"
 CLOSE_OPEN: Final = "close_open"
 ERROR: Final = "error"
@@ -47,6 +48,28 @@ WITH played AS (
     RETURNING mapping_id
 )
 UPDATE track_mappings SET play_count = play_count + 1 WHERE id IN (SELECT mapping_id FROM played)
+"""
+
+# Without a loop the picture stayed what it was, and so does what led to it. The count of plays follows the mapping;
+# repeated, nothing differs any more.
+_PLAY_TOLD: Final[LiteralString] = """
+WITH before AS (
+    SELECT id, mapping_id FROM play_history WHERE event_id = %(event_id)s::uuid FOR UPDATE
+), told AS (
+    UPDATE play_history AS play
+    SET track_key = %(track_key)s, artist = %(artist)s, title = %(title)s, album = %(album)s,
+        azuracast_song_id = %(song_id)s, loop_file_path = coalesce(%(loop)s, loop_file_path),
+        resolved_by = coalesce(%(rule)s, resolved_by),
+        mapping_id = CASE WHEN %(rule)s::text IS NULL THEN play.mapping_id ELSE
+            (SELECT id FROM track_mappings WHERE id = %(mapping_id)s::integer FOR KEY SHARE) END
+    FROM before
+    WHERE play.id = before.id
+    RETURNING before.mapping_id AS old, play.mapping_id AS new
+)
+UPDATE track_mappings AS mapping
+SET play_count = play_count + CASE WHEN mapping.id = told.new THEN 1 ELSE -1 END
+FROM told
+WHERE told.new IS DISTINCT FROM told.old AND mapping.id IN (told.old, told.new)
 """
 
 _PREVIOUS_ENDED: Final[LiteralString] = """
@@ -90,6 +113,7 @@ message, context) VALUES (%(event_id)s, to_timestamp(%(timestamp)s::float8), %(s
 
 _STATEMENTS: Final[dict[str, tuple[LiteralString, ...]]] = {
     PLAY_STARTED: (_PLAY_STARTED, _PREVIOUS_ENDED),
+    PLAY_TOLD: (_PLAY_TOLD,),
     PLAY_ENDED: (_PLAY_ENDED,),
     CLOSE_OPEN: (_CLOSE_OPEN,),
     ERROR: (_ERROR,),
@@ -130,16 +154,27 @@ def play_started(
         {
             "event_id": str(event_id),
             "station": event.station[:100],
-            "track_key": track_key(event.artist, event.title),
-            "artist": event.artist[:512],
-            "title": event.title[:512],
-            "album": event.album[:512],
-            "song_id": event.song_id and event.song_id[:128],
+            **_song(event),
             "loop": loop[:1024],
             "rule": rule[:32],
             "mapping_id": mapping_id,
             "started_at": started_at,
             "pid": publisher_pid,
+        }
+    )
+
+
+def play_told(
+    event_id: UUID | str, event: TrackEvent, *, loop: str | None, rule: str | None, mapping_id: int | None
+) -> str:
+    """The body of a record: more is known of that play. `loop` and `rule` None: its picture stayed what it was."""
+    return _dump(
+        {
+            "event_id": str(event_id),
+            **_song(event),
+            "loop": loop and loop[:1024],
+            "rule": rule and rule[:32],
+            "mapping_id": mapping_id,
         }
     )
 
@@ -187,6 +222,16 @@ def error(
             "context": _context(context or {}),
         }
     )
+
+
+def _song(event: TrackEvent) -> dict[str, Any]:
+    return {
+        "track_key": track_key(event.artist, event.title),
+        "artist": event.artist[:512],
+        "title": event.title[:512],
+        "album": event.album[:512],
+        "song_id": event.song_id and event.song_id[:128],
+    }
 
 
 def _context(context: Mapping[str, Any]) -> str:

@@ -13,10 +13,13 @@ validated, `song_history` and the mounts are skipped.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypedDict
+from typing import Annotated, Any, Final, Literal, TypedDict
 
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Source = Literal["webhook", "sse", "poll"]
+"""The way by which an event came."""
 
 MAX_TEXT: Final = 512
 """Characters kept of an artist, title, album or playlist. AzuraCast's own limits are 255 and 200."""
@@ -75,6 +78,8 @@ class TrackEvent(Song):
     elapsed: float | None = None
     """Seconds into the song when AzuraCast wrote the body; stops at the duration. Offline: unix seconds."""
     is_live: bool = False
+    streamer: str = ""
+    """The name of the DJ who is live; "" when none is."""
     online: bool = True
     next: Song | None = None
 
@@ -146,6 +151,7 @@ class _Playing(_Model):
     played_at: _Seconds = None
     duration: _Seconds = None
     playlist: _Text = ""
+    streamer: _Text = ""
     elapsed: Annotated[float | None, Field(allow_inf_nan=False)] = None
 
 
@@ -157,6 +163,7 @@ class _Next(_Model):
 
 class _Live(_Model):
     is_live: bool | None = None
+    streamer_name: _Text = ""
 
 
 class _Station(_Model):
@@ -189,12 +196,14 @@ def _event(body: _Body) -> TrackEvent:
     if not station:
         raise ValidationError([_fault("station.shortcode", "is missing or empty")])
     following = body.playing_next
+    live = body.live is not None and bool(body.live.is_live)
     event = TrackEvent(
         station=station,
         sh_id=playing.sh_id,
         played_at=playing.played_at,
         elapsed=playing.elapsed,
-        is_live=body.live is not None and bool(body.live.is_live),
+        is_live=live,
+        streamer=(playing.streamer or (body.live.streamer_name if body.live is not None else "")) if live else "",
         # A restart sends sh_id 0 with is_online still true: either of them means that nothing is playing.
         online=playing.sh_id != 0 and body.is_online is not False,
         next=Song(**_song(following.song, following.playlist, following.duration))

@@ -31,7 +31,7 @@ RULES: Final = (
     "time_of_day",
     "default",
 )
-"""The names of the rules, in their order; `play_history.resolved_by` holds one of them."""
+"""The names of the rules, in their order; `play_history.resolved_by` holds one of them, or `policies.RULE`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ def status() -> Response:
             "profile": services.host.stations[name].profile,
             "track": services.directors[name].track(),
             **{part: told.get(part) for part in ("on_air", "next", "audio", "frames", "switches")},
+            **services.sources.status(name),
             "processes": [_process(process) for process in (*processes(playout), *processes(outputs))],
         }
     overall = services.health.check()[1]["status"]

@@ -25,6 +25,7 @@ from hook_service.web.health import Health
 from hook_service.web.limits import Buckets, client_of
 from hook_service.web.problems import MEDIA_TYPE, SECURITY_HEADERS, Problem
 from hook_service.web.server import MAX_BODY
+from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
 
@@ -55,8 +56,9 @@ class Services:
     health: Health
     store: Store
     stations: Stations
+    sources: Sources
     keys: tuple[str, ...] = field(init=False)
-    """The destinations' stream keys, as they would look inside JSON: never to be in an answer."""
+    """The destinations' stream keys and AzuraCast's, as they would look inside JSON: never to be in an answer."""
     failures: Buckets = field(init=False)
     requests: Buckets = field(init=False)
     _names: dict[str, str] = field(init=False)
@@ -66,11 +68,12 @@ class Services:
         self.failures = Buckets(web.failed_per_minute / 60, web.failed_per_minute)
         self.requests = Buckets(web.requests_per_second, web.requests_per_second)
         self._names = {station.name.casefold(): code for code, station in self.host.stations.items()}
-        keys = (
+        keys = [
             self.host.secret(f"{code}.{name}.key")
             for code, station in self.host.stations.items()
             for name in station.destinations
-        )
+        ]
+        keys += [self.host.secret(f"{code}.azuracast-key") for code in self.host.stations]
         self.keys = tuple(json.dumps(key)[1:-1] for key in keys if key and len(key) > 3)
 
     def shortcode(self, said: str) -> str | None:

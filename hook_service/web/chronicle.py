@@ -15,6 +15,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from hook_service.observe.metrics import Metrics
 from hook_service.tracks.nowplaying import TrackEvent
+from hook_service.tracks.policies import RULE
 from hook_service.web.plays import Memory, Play
 
 DOWN = 60.0
@@ -39,6 +40,11 @@ class Recorder(Protocol):
     ) -> None:
         """A play came on the air."""
 
+    def play_told(
+        self, event_id: str, event: TrackEvent, *, loop: str | None, rule: str | None, mapping_id: int | None
+    ) -> None:
+        """More is known of a play that came on the air; `loop` None where its picture stays what it was."""
+
     def play_ended(self, event_id: str, *, ended_at: float, had_errors: bool, error_message: str | None) -> None:
         """A play left the air."""
 
@@ -59,8 +65,9 @@ class Recorder(Protocol):
 class Chronicle:
     """Writes one station's history. Safe to share between threads; `lock` also guards the memory.
 
-    `another_playout` is called when the playout turns out to be another process than before. `alive_before` is when
-    a process before this one was last alive, in Unix seconds.
+    `another_playout` is called when the playout turns out to be another process than before, `sound` with what it
+    tells of titles and of the mount. `alive_before` is when a process before this one was last alive, in Unix
+    seconds.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class Chronicle:
         recorder: Recorder,
         metrics: Metrics,
         another_playout: Callable[[], None],
+        sound: Callable[[dict[str, Any]], None],
         alive_before: float | None,
     ) -> None:
         self.lock = threading.RLock()
@@ -79,6 +87,7 @@ class Chronicle:
         self._recorder = recorder
         self._metrics = metrics
         self._another = another_playout
+        self._sound = sound
         self._alive_before = alive_before
         self._trouble: str | None = None  # the playout's last error since something came on the air
 
@@ -96,6 +105,8 @@ class Chronicle:
                     memory.plays.pop(play_id, None)
             elif kind == "error":
                 self._trouble = self._error(event, "radio-playout")
+            elif kind in ("title", "mount"):
+                self._sound(event)
             memory.marks["playout"] = (event["boot"], event["seq"])
             memory.save()
 
@@ -138,10 +149,16 @@ class Chronicle:
             return  # not a track's: the default loop of a playout without a past, or a switch made by hand
         if memory.current == play.play_id:
             # Once more: its loop fell away or was mended, or the playout came back with it.
-            if loop != play.resolution.loop:
+            if loop not in (play.resolution.loop, *play.before):
                 memory.fault = memory.fault or trouble or f"shown with {loop} ({reason})"
             return
         self._end_current(at)
+        decided_by = "policy" if play.resolution.rule == RULE else play.decided_by
+        memory.switch = {"at": at, "decided_by": decided_by, "scene": play.scene}
+        self._metrics.switches.labels(self._station, decided_by).inc()
+        if not play.event.online:
+            memory.on_air(play.play_id)
+            return  # no track: it has no row
         self._recorder.play_started(
             play.play_id,
             play.event,
@@ -152,15 +169,17 @@ class Chronicle:
             publisher_pid=event.get("publisher_pid"),
         )
         memory.on_air(play.play_id)
-        if loop != play.resolution.loop:
+        if loop not in (play.resolution.loop, *play.before):
             memory.fault = trouble or f"shown with {loop} ({reason})"
         self._metrics.tracks_played.labels(self._station).inc()
-        self._metrics.switch_seconds.labels(self._station).observe(max(0.0, at - play.received))
+        if play.decided_by == "webhook":
+            self._metrics.switch_seconds.labels(self._station).observe(max(0.0, at - play.received))
         context = {
             **about(play),
             "loop_path": loop,
             "ffmpeg_pid": event.get("publisher_pid"),
             "reason": reason,
+            "decided_by": decided_by,
             "seconds": round(at - play.received, 3),
         }
         log.info("Track switched", extra={"context": context})
@@ -175,9 +194,11 @@ class Chronicle:
     def _end_current(self, at: float) -> None:
         memory = self._memory
         if memory.current is not None:
-            fault = memory.fault
-            self._recorder.play_ended(memory.current, ended_at=at, had_errors=fault is not None, error_message=fault)
-            memory.plays.pop(memory.current, None)
+            fault, play = memory.fault, memory.plays.pop(memory.current, None)
+            if play is None or play.event.online:
+                self._recorder.play_ended(
+                    memory.current, ended_at=at, had_errors=fault is not None, error_message=fault
+                )
             memory.current = memory.fault = None
 
     def _error(self, event: dict[str, Any], service: str) -> str:

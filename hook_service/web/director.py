@@ -1,51 +1,47 @@
-"""One station's direction: from an admitted webhook to a switch at the playout.
+"""One station's direction: from what its sources tell to switches at the playout.
 
-A webhook is judged at once, by the gate, and put into a slot that holds one event: a worker takes the newest, so
-that a burst costs one switch. What comes of it is written down by the chronicle.
+What is told is judged by the gate and put into the story, which merges it with the titles in the sound and says what
+is due. A worker carries that out: it knows the loops and the playout. What comes of it is written down by the
+chronicle.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
-from hook_service import ipc
 from hook_service.observe.metrics import Metrics
 from hook_service.tracks.gate import Gate, Verdict
-from hook_service.tracks.nowplaying import TrackEvent
-from hook_service.tracks.resolver import Resolution, Resolver
+from hook_service.tracks.nowplaying import Source, TrackEvent
+from hook_service.tracks.policies import Policies, is_known
+from hook_service.tracks.resolver import Resolver
+from hook_service.tracks.scenes import Title
+from hook_service.tracks.story import Story
+from hook_service.web.casting import Casting
 from hook_service.web.chronicle import Chronicle, Recorder, about
 from hook_service.web.follower import Follower
+from hook_service.web.orders import Orders
 from hook_service.web.plays import Memory, Play
+from hook_service.web.sources import Known
 
 PACE = 0.1
 """Seconds between two switches. The first of a burst is not held back, the newest follows after this."""
-RETRY_FIRST, RETRY_LAST = 0.25, 5.0
-GIVE_UP = 900.0
-"""Seconds that a switch is tried for while the playout is away: by then its track is over."""
 
 log = logging.getLogger("radio.web")
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    event: TrackEvent
-    received: float
-    request_id: str
 
 
 class Director:
     """Directs one station. `start()` begins its threads, `stop()` ends them.
 
     `run` is the directory of the processes' sockets, `resolver` gives one for the mappings as they are now,
-    `switch_delay` is in seconds, `alive_before` is when a process before this one was last alive (Unix seconds).
+    `switch_delay` is in seconds, `names` are what else the station is called, `alive_before` is when a process before
+    this one was last alive (Unix seconds).
     """
 
     def __init__(
@@ -58,32 +54,48 @@ class Director:
         recorder: Recorder,
         metrics: Metrics,
         switch_delay: float,
+        policies: Policies | None = None,
+        names: Collection[str] = (),
         alive_before: float | None = None,
     ) -> None:
         self.station = station
-        self.playout = run / f"playout-{station}.sock"
+        playout = run / f"playout-{station}.sock"
+        self._orders = Orders(playout, pause=self._pause, complain=self._complain)
         self._memory = memory
         self._resolver = resolver
         self._metrics = metrics
-        self._switch_delay = switch_delay
+        self._policies = policies or Policies()
         self._gate = Gate()
         self._gate.restore(memory.gate)
+        self._story = Story(station, switch_delay=switch_delay, known=self._known, names=names, plot=memory.story())
+        self._story.resume(time.time())
         self._chronicle = Chronicle(
             station,
             memory=memory,
             recorder=recorder,
             metrics=metrics,
             another_playout=self._look_again,
+            sound=self._sound,
             alive_before=alive_before,
         )
-        self._wake = threading.Condition()  # guards the slot
-        self._order: _Order | None = None
+        self._casting = Casting(
+            station,
+            memory=memory,
+            resolver=resolver,
+            policies=self._policies,
+            chronicle=self._chronicle,
+            recorder=recorder,
+            metrics=metrics,
+        )
+        # Guards the gate and the story. Who holds the chronicle's lock may take this one, never the other way round.
+        self._wake = threading.Condition()
+        self._told = False
         self._recheck = True  # a switch may have been on its way when the process before this one ended
         self._stopping = False
         self._worker = threading.Thread(target=self._work, name=f"direct-{station}", daemon=True)
         output = run / f"output-{station}.sock"
         self._followers = (
-            Follower(self.playout, self._chronicle.from_playout, memory.marks.get("playout")),
+            Follower(playout, self._chronicle.from_playout, memory.marks.get("playout")),
             Follower(output, self._chronicle.from_output, memory.marks.get("output")),
         )
 
@@ -102,15 +114,19 @@ class Director:
             self._wake.notify_all()
         if self._worker.is_alive():
             self._worker.join(timeout=2)
-        self._keep(None)
+        with self._chronicle.lock:
+            self._keep()
 
-    def offer(self, event: TrackEvent, received: float, request_id: str) -> Verdict:
-        """Judge an event; a fresh one will be acted on. `received` is in Unix seconds. Does not block."""
-        # Judged and put into the slot in one step: two threads must not swap the order the gate has found.
+    def offer(self, event: TrackEvent, received: float, request_id: str, source: Source = "webhook") -> Verdict:
+        """Judge an event; the story has it from here. `received` is in Unix seconds. Does not block."""
+        # Judged and told in one step: two threads must not swap the order the gate has found.
         with self._wake:
             verdict = self._gate.admit(event)
-            if verdict in ("fresh", "offline"):
-                self._order = _Order(event, received, request_id)
+            before = self._story.plot.newest
+            self._story.told(event, source, received, request_id, verdict)
+            # Most of what SSE and poll tell is known already: then there is nothing to do and nothing to keep.
+            if verdict in ("fresh", "offline") or self._story.plot.newest is not before:
+                self._told = True
                 self._wake.notify_all()
         return verdict
 
@@ -118,7 +134,7 @@ class Director:
         """The track on the air; None where none is, or none is known."""
         with self._chronicle.lock:
             play = self._memory.plays.get(self._memory.current or "")
-        if play is None:
+        if play is None or not play.event.online:
             return None
         event = play.event
         return {
@@ -130,123 +146,137 @@ class Director:
             "loop_path": play.resolution.loop,
         }
 
+    def known(self) -> Known:
+        """How the story is, for the API and the metrics."""
+        with self._chronicle.lock:
+            switch = self._memory.switch
+        with self._wake:
+            return Known.of(self._story.plot, switch)
+
     def show(self, loop: str, request_id: str) -> dict[str, Any]:
         """Show a loop now, by hand, until the next track. The playout's answer; raises ipc.PeerDown."""
-        default = self._resolver().default_loop(self.station)
-        message = {"op": "switch", "play_id": None, "loop": loop, "default": default, "at": None}
-        answer = ipc.request(self.playout, message)
+        answer = self._orders.show(loop, self._resolver().default_loop(self.station))
         context = {"station": self.station, "loop_path": loop, "request_id": request_id}
         log.info("Loop ordered by hand", extra={"context": context})
         return answer
+
+    def _known(self, event: TrackEvent) -> bool:
+        return is_known(self._resolver(), self._policies, event)
 
     def _look_again(self) -> None:
         with self._wake:
             self._recheck = True
             self._wake.notify_all()
 
+    def _sound(self, event: dict[str, Any]) -> None:
+        """What the playout tells of the sound. The chronicle holds its lock, and saves what becomes of it."""
+        with self._wake:
+            if event["kind"] == "mount":
+                self._story.mount(str(event["state"]), event["titles"] if event["titles"] in ("icy", "ogg") else None)
+            else:
+                title = Title(
+                    text=str(event["text"]),
+                    artist=event.get("artist") or "",
+                    title=event.get("title") or "",
+                    sound_at=float(event["sound_at"]),
+                    change=bool(event["change"]),
+                )
+                self._story.heard(title, time.time())
+            # Both, or an event that is in the story could be taken for a new one.
+            self._memory.gate, self._memory.plot = self._gate.state(), json.dumps(self._story.plot.to_json())
+            self._told = True
+            self._wake.notify_all()
+
     def _work(self) -> None:
         while True:
             with self._wake:
-                while self._order is None and not self._recheck and not self._stopping:
-                    self._wake.wait()
-                if self._stopping and self._order is None:
+                while not (self._stopping or self._told or self._recheck or self._is_due()):
+                    self._wake.wait(self._until_due())
+                if self._stopping and not self._is_due():
                     return
-                order, self._order = self._order, None
-                self._recheck = False
+                recheck, self._recheck = self._recheck, False
+                self._told = False
+            acted = True
             try:
-                if order is not None:
-                    self._act(order)
-                else:
-                    self._order_again()
+                acted = self._act(recheck)
+                self._make_ready()
             except Exception:
-                context = {"station": self.station, "request_id": order.request_id if order else None}
-                log.exception("Switch not ordered", extra={"context": context})
+                log.exception("Not directed", extra={"context": {"station": self.station}})
             with self._wake:
-                self._wake.wait_for(lambda: self._stopping, PACE)
+                self._wake.wait_for(lambda: self._stopping, PACE if acted else 0.0)
 
-    def _act(self, order: _Order) -> None:
-        if not order.event.online:
-            self._chronicle.went_offline(order.received)
-            context = {"station": self.station, "request_id": order.request_id}
-            log.info("Station went offline", extra={"context": context})
-            return
-        resolver = self._resolver()
-        shown = order.received + self._switch_delay
-        resolution = resolver.resolve(order.event, datetime.fromtimestamp(shown, UTC))
-        play = Play(str(uuid4()), order.event, resolution, order.received, order.request_id)
-        if resolution.rule in ("time_of_day", "default"):
-            self._metrics.tracks_unmapped.labels(self.station).inc()
-        # Kept before it is sent: when this process dies now, the next one knows what came on the air.
-        self._keep(play)
-        sent = self._send(play)
-        for number, problem in enumerate(resolution.problems):
-            self._complain(play, f"problem {number}", "WARNING", "A mapping leads to no loop", problem)
-        following = resolver.resolve_next(order.event) if sent else None
-        if following is not None and following.loop != resolution.loop:
-            self._warm(following)
+    def _act(self, recheck: bool) -> bool:
+        """Do what is due, or look after what was done; whether anything was due."""
+        plays = self._decide()
+        for play in plays:
+            self._carry_out(play)
+        newest = self._newest()
+        if recheck and not plays and newest is not None and newest.play_id != self._memory.current:
+            self._orders.again(newest)
+        return bool(plays)
 
-    def _order_again(self) -> None:
-        """Send the newest play once more where the playout neither shows it nor has it waiting."""
+    def _is_due(self) -> bool:
+        wait = self._until_due()
+        return wait is not None and wait <= 0
+
+    def _until_due(self) -> float | None:
+        due = self._story.next_due
+        return None if due is None else max(0.0, due - time.time())
+
+    def _decide(self) -> list[Play]:
+        """What is due, as plays for the playout. Kept before it is sent: when this process dies then, the next one
+        knows what came on the air.
+        """
+        # In one step with what is kept: neither may know of a decision without the other.
         with self._chronicle.lock:
-            newest = next(reversed(self._memory.plays.values()), None)
-            if newest is None or newest.play_id == self._memory.current:
-                return
-        if time.time() > newest.received + GIVE_UP:
-            return
-        try:
-            status = ipc.request(self.playout, {"op": "status"})
-        except ipc.PeerDown:
-            pass  # sending tries until it is there
-        else:
-            waiting = (status.get("on_air"), status.get("next"))
-            if any(isinstance(entry, dict) and entry.get("play_id") == newest.play_id for entry in waiting):
-                return
-        log.info("Switch is ordered again", extra={"context": about(newest)})
-        self._send(newest)
-
-    def _send(self, play: Play) -> bool:
-        """Give the playout the switch; tries until it takes it, another order comes, or the track must be over."""
-        message = {
-            "op": "switch",
-            "play_id": play.play_id,
-            "loop": play.resolution.loop,
-            "default": play.resolution.default,
-            "at": play.received + self._switch_delay,
-            "request_id": play.request_id,
-        }
-        wait = RETRY_FIRST
-        while True:
-            try:
-                answer = ipc.request(self.playout, message)
-            except ipc.PeerDown as error:
-                if wait == RETRY_FIRST:
-                    self._complain(play, "away", "ERROR", "The playout does not take a switch", error.why)
-            else:
-                if answer.get("ok"):
-                    log.info("Switch ordered", extra={"context": about(play)})
-                    return True
-                self._complain(play, "refused", "ERROR", "The playout refused a switch", str(answer.get("error")))
-                return False
             with self._wake:
-                if self._wake.wait_for(lambda: self._stopping or self._order is not None, wait):
-                    return False
-            wait = min(2 * wait, RETRY_LAST)
-            if time.time() > play.received + GIVE_UP:
-                log.error("Switch given up", extra={"context": about(play)})
-                return False
+                decisions = self._story.due(time.time())
+            plays = [self._casting.play(decision) for decision in decisions]
+            self._keep()
+        return [play for play in plays if play is not None]
 
-    def _warm(self, following: Resolution) -> None:
-        try:
-            ipc.request(self.playout, {"op": "warm", "loop": following.loop})
-        except ipc.PeerDown as error:
-            log.debug("Next loop not announced", extra={"context": {"why": error.why}})
+    def _carry_out(self, play: Play) -> None:
+        self._orders.send(play)
+        for number, problem in enumerate(play.resolution.problems):
+            self._complain(play, f"problem {number}", "WARNING", "A mapping leads to no loop", problem)
+
+    def _make_ready(self) -> None:
+        """Announce the loops of what comes."""
+        with self._wake:
+            coming = self._story.coming()
+        newest, loops = self._newest(), self._casting.loops(coming)
+        shown = newest.resolution.loop if newest is not None else None
+        self._orders.announce(loop for loop in loops if loop != shown)
+
+    def _newest(self) -> Play | None:
+        with self._chronicle.lock:
+            return next(reversed(self._memory.plays.values()), None)
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait; whether something newer is due, or everything is to end."""
+        until = time.monotonic() + seconds
+        with self._wake:
+            while not (self._stopping or self._is_due()):
+                left = until - time.monotonic()
+                if left <= 0:
+                    return False
+                due = self._until_due()
+                self._wake.wait(left if due is None else min(left, due))
+        return True
 
     def _complain(self, play: Play, what: str, severity: str, message: str, why: str) -> None:
         self._chronicle.complain(uuid5(UUID(play.play_id), what), severity, message, {**about(play), "why": why})
 
-    def _keep(self, play: Play | None) -> None:
-        with self._chronicle.lock:
-            if play is not None:
-                self._memory.add(play)
+    def _keep(self) -> None:
+        """Save everything. The chronicle's lock is held."""
+        with self._wake:
             self._memory.gate = self._gate.state()
-            self._memory.save()
+            plot = self._story.plot
+            for source, offset in plot.measured:
+                self._metrics.source_offset.labels(self.station, source).observe(offset)
+            for reason in plot.dropped:
+                self._metrics.events_dropped.labels(self.station, reason).inc()
+            plot.measured, plot.dropped = [], []
+            document = plot.to_json()
+        self._memory.plot = json.dumps(document)
+        self._memory.save()

@@ -8,20 +8,27 @@ import logging
 import signal
 import sys
 import threading
+from functools import partial
 from types import FrameType
+from uuid import uuid4
 
-from hook_service import config
+from hook_service import config, config_policies
 from hook_service.config import Host
 from hook_service.observe import log as logs
 from hook_service.observe import notify
-from hook_service.observe.metrics import GaugesCollector, Metrics, StationsCollector
+from hook_service.observe.metrics import GaugesCollector, Metrics, SourcesCollector, StationsCollector
+from hook_service.tracks.nowplaying import Source, TrackEvent
+from hook_service.tracks.policies import Policies
+from hook_service.tracks.track_key import normalise
 from hook_service.web.app import Services, create_app
 from hook_service.web.auth import Guard
+from hook_service.web.azuracast import Listener
 from hook_service.web.director import Director
 from hook_service.web.health import Health
 from hook_service.web.plays import Memory
 from hook_service.web.relay import bytes_in
 from hook_service.web.server import Server, build
+from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
 
@@ -50,10 +57,24 @@ class Web:
                 recorder=self._store.outbox,
                 metrics=self._metrics,
                 switch_delay=station.switch_delay,
+                policies=_policies(station.policies),
+                names=(station.name,),
                 alive_before=self._store.outbox.previous_alive,
             )
             for name, station in host.stations.items()
         }
+        self.listeners = {
+            name: Listener(
+                name,
+                station.azuracast.url,
+                station.azuracast.shortcode or name,
+                host.secret(f"{name}.azuracast-key"),
+                partial(_offer, self.directors[name]),
+            )
+            for name, station in host.stations.items()
+            if station.azuracast is not None
+        }
+        sources = Sources(self.directors, self.listeners)
         health = Health(
             stations,
             {name: list(station.destinations) for name, station in host.stations.items()},
@@ -61,6 +82,7 @@ class Web:
             lambda: bytes_in(host.relay.stat),
         )
         self._metrics.registry.register(StationsCollector(stations.statuses))
+        self._metrics.registry.register(SourcesCollector(sources.up))
         self._metrics.registry.register(
             GaugesCollector(
                 (
@@ -80,7 +102,7 @@ class Web:
                 ),
             )
         )
-        services = Services(host, Guard(host), self._metrics, self.directors, health, self._store, stations)
+        services = Services(host, Guard(host), self._metrics, self.directors, health, self._store, stations, sources)
         self.app = create_app(services)
         self.server: Server = build(self.app, host.web)
         self._ended = threading.Event()
@@ -90,6 +112,8 @@ class Web:
         self._store.start()
         for director in self.directors.values():
             director.start()
+        for listener in self.listeners.values():
+            listener.start()
         threading.Thread(target=self._look_after, name="watchdog", daemon=True).start()
         # What exists now lives for ever: the collector need not look at it again. What starting took goes back.
         gc.collect()
@@ -99,6 +123,8 @@ class Web:
             self.server.run()
         finally:
             self._ended.set()
+            for listener in self.listeners.values():
+                listener.stop()
             for director in self.directors.values():
                 director.stop()
             self._store.close()
@@ -128,6 +154,20 @@ class Web:
             if purged <= 0:
                 purged = PURGE_EVERY
                 self._store.purge()
+
+
+def _policies(found: config_policies.Policies) -> Policies:
+    return Policies(
+        offline=found.offline,
+        live=found.live,
+        djs={normalise(name): loop for name, loop in found.djs.items()},
+        jingle_playlists=frozenset(normalise(name) for name in found.jingles.playlists),
+        jingles=found.jingles.show,
+    )
+
+
+def _offer(director: Director, event: TrackEvent, received: float, source: Source) -> None:
+    director.offer(event, received, uuid4().hex, source)
 
 
 def main(argv: list[str] | None = None) -> int:

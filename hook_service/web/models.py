@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from hook_service.web.models_sources import LastSwitch, StationSources
+
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 Kind = Literal["track", "album", "artist", "playlist"]
 
@@ -206,6 +208,8 @@ class StationStatus(_Answer):
     audio: dict[str, Any] | None
     frames: dict[str, Any] | None
     switches: int | None
+    sources: StationSources
+    last_switch: LastSwitch | None
     processes: list[Process]
 
 

@@ -19,6 +19,7 @@ def check(site: Site) -> Iterator[Problem]:
         yield from _logins(site, host)
         yield from _missing_keys(site, host)
         yield from _strange_keys(site, host)
+        yield from _azuracast_keys(site, host)
     if (site.members("stations") or site.members("database")) and "vault_database_password" not in _names(site):
         fix = f"set it {_VAULT}; `openssl rand -hex 24` makes one"
         yield site.problem(None, ["vault_database_password"], "is missing", fix)
@@ -90,3 +91,20 @@ def _strange_keys(site: Site, host: Host) -> Iterator[Problem]:
                     known = ", ".join(destinations) or "none"
                     fix = f"remove it, or add the destination; {station} has: {known}"
                     yield site.problem(host, [*path, name], "is a key for a destination that there isn't", fix)
+
+
+def _azuracast_keys(site: Site, host: Host) -> Iterator[Problem]:
+    keys = host.get("hook_service_azuracast_keys")
+    for station, key in keys.items() if isinstance(keys, Mapping) else ():
+        path = ["hook_service_azuracast_keys", station]
+        settings = _stations(host).get(station)
+        if station not in _stations(host):
+            known = ", ".join(sorted(_stations(host))) or "none"
+            fault = f"is a key for a station that {host.name} does not carry"
+            yield site.problem(host, path, fault, f"remove it; its stations: {known}")
+        elif not isinstance(settings, Mapping) or not settings.get("azuracast"):
+            fix = f"set hook_service_stations.{station}.azuracast.url, or remove the key"
+            yield site.problem(host, path, "is a key for an AzuraCast that is not asked", fix)
+        elif isinstance(key, str) and PLACEHOLDER not in key and not re.fullmatch(r"[!-~]+", key):
+            fix = "copy it again from AzuraCast: your account, My API Keys"
+            yield site.problem(host, path, "is not an API key", fix)

@@ -27,7 +27,14 @@ def machine() -> dict[str, str]:
         "system": f"{_line('/etc/os-release', 'PRETTY_NAME').strip(chr(34))} ({_text('/etc/debian_version')})",
         "FFmpeg": _first([child.find_program("ffmpeg"), "-version"]).removeprefix("ffmpeg version ").split(" ")[0],
         "nginx": _first([child.find_program("nginx"), "-v"]).rpartition("/")[2],
-        "nginx-rtmp": _first(["dpkg-query", "-W", "-f", "${Version}", "libnginx-mod-rtmp"]) or "not from a package",
+        **{
+            name: _first(["dpkg-query", "-W", "-f", "${Version}", package]) or "not from a package"
+            for name, package in {
+                "nginx-rtmp": "libnginx-mod-rtmp",
+                "Icecast": "icecast2",
+                "Liquidsoap": "liquidsoap",
+            }.items()
+        },
         "Python": platform.python_version(),
         "Steadycast": hook_service.__version__,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from hook_service.tracks.track_key import track_key
 from tests.hosts.group import CHECKOUT, Group
 from tests.hosts.shell import HostsError, run
@@ -37,13 +39,15 @@ class Demo:
         self.say("two hosts: a bare Debian 12, and a studio that plays the world outside")
         self._run([CHECKOUT / "tests/hosts/install-packages.sh"])
         self.group.create({STUDIO: STUDIO, NAME: "bookworm"})
+        self._ask_studio("/automation", {"stations": [STATION], "webhooks": []})
+        self._tell_of_azuracast()
         self.say("site.yml, as on any server")
         inventories = ["-i", "inventories/demo", "-i", self.group.place / "inventory.yml"]
         self._run([Path(sys.executable).with_name("ansible-playbook"), *inventories, "site.yml"])
         self.say("AzuraCast's part: a loop for each song, and a webhook whenever one begins")
         self._forward()
         self._map()
-        self._ask_studio("/automation", [self._order()])
+        self._ask_studio("/automation", {"stations": [STATION], "webhooks": [self._webhook()]})
         self.say("waiting for picture and sound at the platform")
         self._wait()
         write_private(self.info, json.dumps(self.describe(), indent=2) + "\n")
@@ -64,7 +68,7 @@ class Demo:
             "webhook_user": WEBHOOK_USER,
             "webhook_password": self._secret("webhook"),
             # As the studio comes: curl --cacert CA_FILE --resolve demo.test:443:ADDRESS
-            "https_url": self._order()["url"],
+            "https_url": self._webhook()[0],
             "address": self._address(NAME),
             "ca_file": str(self.group.place / "ca.crt"),
             "api_url": f"{web}/api/v1",
@@ -101,14 +105,18 @@ class Demo:
     def _secret(self, name: str) -> str:
         return (self.group.place / "secrets" / name).read_text().strip()
 
-    def _order(self) -> dict[str, Any]:
-        """To whom the studio announces its songs; the name is one that only the hosts know."""
-        return {
-            "url": f"https://{NAME}.test/webhook/azuracast",
-            "user": WEBHOOK_USER,
-            "password": self._secret("webhook"),
-            "stations": [STATION],
-        }
+    def _webhook(self) -> tuple[str, str, str]:
+        """Where AzuraCast sends: URL, user, password. The name is one that only the hosts know."""
+        return f"https://{NAME}.test/webhook/azuracast", WEBHOOK_USER, self._secret("webhook")
+
+    def _tell_of_azuracast(self) -> None:
+        """The station as in the inventory, with the address of the studio's AzuraCast; molecule does without."""
+        shared = yaml.safe_load((CHECKOUT / "inventories/demo/group_vars/all/radio.yml").read_text())
+        stations = shared["hook_service_stations"]
+        stations[STATION]["azuracast"] = {"url": f"http://{STUDIO}:{PORTS['azuracast']}"}
+        variables = self.group.place / f"host_vars/{NAME}.yml"
+        variables.parent.mkdir(exist_ok=True)
+        variables.write_text(yaml.safe_dump({"hook_service_stations": stations}))
 
     def _control(self) -> Path:
         return self.group.podman.run_dir / "tunnel"

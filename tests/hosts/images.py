@@ -15,8 +15,8 @@ BARE = (
 )  # fmt: skip
 # The studio is the world outside: nobody tests how it came to be.
 STUDIO = (
-    "ffmpeg", "nginx-light", "libnginx-mod-rtmp", "icecast2", "fonts-dejavu-core", "python3-yaml",
-    "python3-jinja2", "openssl", "curl", "nmap",
+    "ffmpeg", "nginx-light", "libnginx-mod-rtmp", "icecast2", "liquidsoap", "fonts-dejavu-core",
+    "python3-yaml", "python3-jinja2", "openssl", "curl", "nmap",
 )  # fmt: skip
 RELEASES = ("bookworm", "trixie")
 _DAYS = 14

@@ -1,4 +1,4 @@
-"""The world outside, run in a host of its own: Icecast with demo songs, an ingest, and AzuraCast's webhooks.
+"""The world outside, run in a host of its own: Icecast with demo songs, an ingest, and an AzuraCast.
 
 The servers are the rig's and listen on loopback; this passes connections from outside on to them. What tests ask and
 order goes over HTTP on port 8090, as JSON:
@@ -11,7 +11,10 @@ order goes over HTTP on port 8090, as JSON:
     GET  /ports?host=H                   the TCP ports of a host that accept connections from here
     POST /webhook                        {url, user, password, station, track: {artist, title, …}}, as AzuraCast does
     POST /platform                       {up: true or false}: the ingest goes away, and comes back
-    POST /automation                     [{url, user, password, stations}]: from now on each song is announced there
+    POST /automation                     {stations: […], webhooks: [[url, user, password], …]}: play as AzuraCast does
+
+Until that order the mount has a light source without titles. Then Liquidsoap takes its place, and an AzuraCast serves
+its API on port 8010. With a later order that AzuraCast is set up anew.
 """
 
 import asyncio
@@ -29,16 +32,17 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.rig import azuracast, child, media
-from tests.rig.azuracast import Automation, Track
+from tests.rig.azuracast import AzuraCast, Track
 from tests.rig.icecast import Icecast, Playlist
 from tests.rig.layout import MOUNT, PORTS
 from tests.rig.net import LOOPBACK, RigError
 from tests.rig.platform import Platform
+from tests.rig.radio import Began, Radio, rotation
 
 PORT = 8090
 STATE = Path("/var/lib/studio")
 MEDIA = Path("/var/cache/studio")
-_FORWARDED = ("icecast", "platform", "platform_stat")
+_FORWARDED = ("icecast", "platform", "platform_stat", "azuracast")
 
 
 class Studio:
@@ -56,14 +60,15 @@ class Studio:
         self.playlist = Playlist(self.icecast, self.songs, MOUNT)
         self.playlist.start()
         self.platform.start()
-        self._automation: list[Automation] = []
+        self.radio: Radio | None = None
+        self.azuracast: AzuraCast | None = None
         self._count = 0
 
     def stop(self) -> None:
         """End everything."""
-        self.automate([])
-        for server in (self.platform, self.playlist, self.icecast):
-            server.stop()
+        for server in (self.platform, self.azuracast, self.radio, self.playlist, self.icecast):
+            if server is not None:
+                server.stop()
 
     def picture(self, key: str, seconds: float = 2.0) -> dict[str, Any]:
         """What a viewer receives for so long."""
@@ -113,19 +118,25 @@ class Studio:
         else:
             self.platform.stop()
 
-    def automate(self, orders: list[dict[str, Any]]) -> None:
-        """Announce the songs as AzuraCast does, to these and to nobody else."""
-        for automation in self._automation:
-            automation.stop()
-        self._automation = [
-            Automation(
-                self.playlist, order["stations"], order["url"], (order["user"], order["password"]),
-                STATE / "automation.log",
-            )
-            for order in orders
-        ]  # fmt: skip
-        for automation in self._automation:
-            automation.start()
+    def automate(self, order: dict[str, Any]) -> None:
+        """Play and tell as AzuraCast does: to these webhooks, and to whoever asks for these stations."""
+        before, playing = self.azuracast, self.radio
+        if before is not None:
+            before.stop()
+        webhooks = [(url, user, password) for url, user, password in order["webhooks"]]
+        log = STATE / "log/azuracast.log"
+        self.azuracast = AzuraCast(order["stations"], webhooks, port=PORTS["azuracast"], log=log)
+        self.azuracast.start()
+        if playing is None:
+            self.playlist.stop()
+            self.radio = Radio(STATE, self.icecast, MOUNT, songs=rotation(self.songs), on_begin=self._announce)
+            self.radio.start()
+        elif playing.begun:
+            self._announce(playing.begun[-1])
+
+    def _announce(self, began: Began) -> None:
+        if self.azuracast is not None and self.radio is not None:
+            self.azuracast.begin(began.track, began.at, next=self.radio.after(began.track))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hook_service import ipc
+from hook_service.playout.audio import CUSHION_SECONDS
 from tests.rig import media
 from tests.rig.azuracast import Track
 from tests.rig.flvread import VIDEO, Analysis
@@ -104,6 +106,9 @@ def running(station: Station) -> bool:
         all(process["state"] == "RUNNING" for process in processes.values())
         and all(service.state == "RUNNING" for service in station.services.values())
         and playout["audio"]["source"] == "mount"
+        and playout["audio"]["mount"]["state"] == "connected"
+        # What is left of the connection before has been played.
+        and time.time() - playout["audio"]["mount"]["since"] > CUSHION_SECONDS + 1
         and playout["timeline"]["next_relay_key"] is None
     )
 

@@ -1,159 +1,267 @@
-"""AzuraCast's webhook as AzuraCast sends it (Webhook/Connector/Generic.php, Entity/Api/NowPlaying)."""
+"""A simulated AzuraCast: what it knows of each station, when it notices a change, and whom it tells.
 
-import hashlib
+It follows AzuraCast's own source (Sync/NowPlaying/Task/NowPlayingTask.php, Webhook/Dispatcher.php,
+Webhook/LocalWebhookHandler.php, Service/Centrifugo.php). It knows nothing of the sound: whoever plays it says when
+each song begins.
+"""
+
 import itertools
 import threading
 import time
-from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Self
 
-from tests.rig.icecast import Playlist
-from tests.rig.net import RigError, http
+from tests.rig.azuracast_http import Site
+from tests.rig.azuracast_worker import Message, Sent, Worker, send
+from tests.rig.nowplaying import HISTORY_ITEMS, Row, Snapshot, Track, body, next_row
 
-# 2026-01-01. A row's number must not be lower than one an earlier run sent to the same database.
-_EPOCH = 1_767_225_600
-_row = itertools.count(int((time.time() - _EPOCH) * 10))
-_row_lock = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """What a webhook says of a song. `loop` fills the custom field `video_loop`."""
-
-    artist: str
-    title: str
-    album: str = ""
-    duration: int = 180
-    playlist: str = "default"
-    loop: str | None = None
-    song_id: str | None = None
-
-    @property
-    def text(self) -> str:
-        """As a player would show it."""
-        return f"{self.artist} - {self.title}"
+__all__ = ["AzuraCast", "Knobs", "Sent", "Track", "body", "next_row", "send"]
 
 
-def next_row() -> int:
-    """A number for a song_history row, higher than any before."""
-    with _row_lock:
-        return next(_row)
+@dataclass(slots=True)
+class Knobs:
+    """How this AzuraCast behaves from now on; change them at any time. Times are in seconds.
+
+    A change is noticed `delay` after the song has begun in AzuraCast, which is `lead` before its sound is heard.
+    Noticed is noticed by all: webhook, SSE and API. The rest is about one of them.
+    """
+
+    lead: float = 0.0
+    delay: float = 1.0
+    loss: bool = False
+    """No webhook arrives."""
+    duplicates: int = 0
+    """Each webhook is sent so many times more."""
+    shuffle: bool = False
+    """Webhooks that were held back come in any order."""
+    hold: bool = False
+    """The worker is busy: webhooks and SSE wait, and come in a burst when this ends, with the snapshots of then."""
+    sse: bool = True
+    """False: Centrifugo is away, its connections are broken and nginx answers 502."""
+    api: bool = True
+    """False: PHP is away, and nginx answers 502."""
+    key: str | None = None
+    """The API is not public: it wants this key."""
+    tick: float = 15.0
+    """Each station is looked at so often, whether or not something has changed."""
+    cache: float = 15.0
+    """nginx answers from its cache for so long."""
+    ping: float = 25.0
+    """Centrifugo's."""
 
 
-def _song(track: Track, station: str) -> dict[str, Any]:
-    media = hashlib.sha256(track.text.encode()).hexdigest()[:24]
-    return {
-        "id": track.song_id or hashlib.md5(track.text.lower().encode()).hexdigest(),
-        "art": f"http://azuracast.invalid/api/station/{station}/art/{media}-1760000000.jpg",
-        # An empty list, not an object, is what an installation without custom fields sends.
-        "custom_fields": {"video_loop": track.loop} if track.loop is not None else [],
-        "text": track.text,
-        "artist": track.artist,
-        "title": track.title,
-        "album": track.album,
-        "genre": "",
-        "isrc": "",
-        "lyrics": "",
-    }
+@dataclass(slots=True)
+class _Station:
+    """A station's rows, newest first, and what of them is in AzuraCast's cache: `known`."""
+
+    now: Snapshot
+    rows: tuple[Row, ...] = ()
+    current_id: str | None = None
+    known: Snapshot | None = None
+    looked: float = 0.0
 
 
-def body(
-    station: str,
-    track: Track,
-    *,
-    sh_id: int | None = None,
-    played_at: int | None = None,
-    name: str = "Demo FM",
-    online: bool = True,
-) -> dict[str, Any]:
-    """The NowPlaying entity. `played_at` is 5 s after the song's real start, as in AzuraCast."""
-    listen = f"http://azuracast.invalid/listen/{station}/radio.mp3"
-    mount = {
-        "id": 1, "name": "/radio.mp3 (192kbps MP3)", "url": listen, "bitrate": 192, "format": "mp3",
-        "listeners": {"total": 1, "unique": 1, "current": 1}, "path": "/radio.mp3", "is_default": True,
-    }  # fmt: skip
-    start = int(time.time()) + 5 if played_at is None else played_at
-    listeners = {"total": 1, "unique": 1, "current": 1}
-    return {
-        "station": {
-            "id": 1, "name": name, "shortcode": station, "description": "", "frontend": "icecast",
-            "backend": "liquidsoap", "timezone": "UTC", "listen_url": listen, "url": "",
-            "public_player_url": f"http://azuracast.invalid/public/{station}",
-            "playlist_pls_url": f"http://azuracast.invalid/public/{station}/playlist.pls",
-            "playlist_m3u_url": f"http://azuracast.invalid/public/{station}/playlist.m3u",
-            "is_public": True, "requests_enabled": False, "mounts": [mount], "remotes": [],
-            "hls_enabled": False, "hls_is_default": False, "hls_url": None, "hls_listeners": 0,
-        },
-        "listeners": listeners,
-        "live": {"is_live": False, "streamer_name": "", "broadcast_start": None, "art": None},
-        "now_playing": {
-            "sh_id": next_row() if sh_id is None else sh_id, "played_at": start, "duration": track.duration,
-            "playlist": track.playlist, "streamer": "", "is_request": False, "song": _song(track, station),
-            "elapsed": 0, "remaining": track.duration,
-        },
-        "playing_next": None,
-        "song_history": [],
-        "is_online": online,
-        "cache": None,
-    }  # fmt: skip
+class AzuraCast:
+    """An AzuraCast on loopback with these stations. `webhooks` are (url, user, password), the same for all stations.
 
-
-def send(url: str, user: str, password: str, message: object, timeout: float = 5.0) -> int:
-    """Post a webhook with Basic auth; the status. Raises OSError when nobody answers: AzuraCast never tries again."""
-    login = b64encode(f"{user}:{password}".encode()).decode()
-    return http(url, body=message, headers={"Authorization": f"Basic {login}"}, timeout=timeout)[0]
-
-
-class Automation:
-    """AzuraCast's part of the demo: at each song change the title goes to Icecast and a webhook to each station."""
+    `start()` serves, `stop()` goes away with all that it had in memory, and can start again on the same port.
+    `begin`, `live`, `offline`, `crashed` and `restart` are for all stations, or for the one that is named.
+    `custom_fields` are those that the operator has made: then every song has them, null where unset.
+    """
 
     def __init__(
-        self, source: Playlist, stations: Sequence[str], url: str, login: tuple[str, str], log: Path
+        self,
+        stations: Sequence[str],
+        webhooks: Sequence[tuple[str, str, str]] = (),
+        *,
+        port: int | None = None,
+        knobs: Knobs | None = None,
+        custom_fields: Sequence[str] = (),
+        log: Path | None = None,
     ) -> None:
-        self.current: Track | None = None
-        self._source = source
-        self._stations = list(stations)
-        self._url = url
-        self._login = login
+        self.knobs = knobs or Knobs()
+        self.sent: list[Sent] = []
+        """Every webhook, in order."""
+        self._webhooks = list(webhooks)
         self._log = log
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="automation", daemon=True)
+        self._stations = {
+            short: _Station(Snapshot(short, number, online=False, fields=tuple(custom_fields)))
+            for number, short in enumerate(stations, 1)
+        }
+        self._changed = threading.Condition(threading.RLock())
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._running = False
+        self._thread: threading.Thread | None = None
+        self._worker: Worker | None = None
+        self.site = Site(self.knobs, self._known, list(self._stations), port)
+        self.url = self.site.url
+
+    # --- start and end -----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Send the song that plays now, then each one as it begins."""
+        """Begin to serve, to look and to send."""
+        for station in self._stations.values():
+            # The cache is empty: the first song after this is no change.
+            station.known, station.looked = None, time.time()
+        self._running = True
+        self.site.start()
+        self._worker = Worker(self.knobs, self._webhooks, self.site.tell, self._keep)
+        self._worker.start()
+        self._thread = threading.Thread(target=self._look, name="azuracast-look", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Send no more."""
-        self._end.set()
-        if self._thread.ident is not None:
-            self._thread.join(10)
+        """End it. What was not sent is lost."""
+        with self._changed:
+            self._running = False
+            self._changed.notify_all()
+        self.site.stop()
+        if self._worker is not None:
+            self._worker.stop()
+        if self._thread is not None:
+            self._thread.join(2)
+        self._worker = self._thread = None
 
-    def _run(self) -> None:
-        last = None
-        while not self._end.wait(0.2):
-            number, song, _ = self._source.at(time.time())
-            if number == last:
-                continue
-            last = number
-            self.current = Track(song.artist, song.title, song.album, round(song.seconds))
-            self._try("the title", lambda track: self._source.icecast.set_title(self._source.mount, track.text))
-            for station in self._stations:
-                self._try(f"the webhook for {station}", lambda track, station=station: self._hook(station, track))
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
-    def _hook(self, station: str, track: Track) -> None:
-        status = send(self._url, *self._login, body(station, track))
-        if status != 202:
-            raise RigError(f"answered {status}")
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
-    def _try(self, what: str, call: Any) -> None:
-        try:
-            call(self.current)
-            outcome = "sent"
-        except (OSError, RigError) as error:
-            outcome = f"lost: {error}"
-        with self._log.open("a") as log:
-            log.write(f"{time.strftime('%H:%M:%S')} {self.current.text if self.current else ''}: {what} {outcome}\n")
+    # --- what happens at the station ----------------------------------------------------------------------------
+
+    def begin(
+        self,
+        track: Track,
+        at: float | None = None,
+        *,
+        next: Track | None = None,
+        jingle: bool = False,
+        station: str | None = None,
+    ) -> None:
+        """A song's sound begins at `at` (Unix seconds, now if not given; in the future for a `lead` to be kept).
+
+        A jingle is one whose playlist hides it: AzuraCast goes on showing the song before.
+        """
+        self._plan(Row(next_row(), time.time() if at is None else at, track), next, jingle, station)
+
+    def live(self, streamer: str, track: Track, at: float | None = None, *, station: str | None = None) -> None:
+        """A streamer is on, with this song; `begin` ends it."""
+        self._plan(Row(next_row(), time.time() if at is None else at, track, streamer), None, False, station)
+
+    def offline(self, *, station: str | None = None) -> None:
+        """The station has been stopped: "Station Offline" instead of a song."""
+        with self._changed:
+            for one in self._some(station):
+                one.current_id = None
+                one.now = replace(one.now, row=None, online=False, streamer="", broadcast_start=None)
+                self._notice(one)
+
+    def crashed(self, *, station: str | None = None) -> None:
+        """Liquidsoap is down: offline, but the song of before is still shown. A song that begins ends it."""
+        with self._changed:
+            for one in self._some(station):
+                one.now = replace(one.now, online=False)
+                self._notice(one)
+
+    def restart(self, *, station: str | None = None) -> None:
+        """The station is restarted: it is offline until a song begins, and that one is always news."""
+        self.offline(station=station)
+
+    def _plan(self, row: Row, following: Track | None, jingle: bool, station: str | None) -> None:
+        mine = replace(row, start=row.start - self.knobs.lead)
+
+        def begin() -> None:
+            for one in self._some(station):
+                self._begin(one, mine, following, jingle)
+
+        with self._changed:
+            self._due.append((mine.start + self.knobs.delay, next(self._order), begin))
+            self._due.sort(key=lambda due: due[:2])
+            self._changed.notify_all()
+
+    def _begin(self, one: _Station, row: Row, following: Track | None, jingle: bool) -> None:
+        if one.current_id == row.track.id and one.now.streamer == row.streamer:
+            # FeedbackCommand: "Song is not different from current song", and no row is written.
+            if not one.now.online:
+                one.now = replace(one.now, online=True)
+                self._notice(one)
+            return
+        one.current_id = row.track.id
+        if not jingle:
+            # Rows are shown by their number, so one that is written late does not take the place of a later one.
+            one.rows = tuple(sorted([*one.rows, row], key=lambda each: -each.sh_id))[: HISTORY_ITEMS + 1]
+        if not one.rows:
+            return
+        since = one.now.broadcast_start if row.streamer == one.now.streamer else int(row.start)
+        one.now = replace(
+            one.now,
+            row=one.rows[0],
+            next=following or one.now.next,  # an empty queue leaves the one before
+            history=one.rows[1:],
+            online=True,
+            streamer=row.streamer,
+            broadcast_start=since if row.streamer else None,
+        )
+        self._notice(one)
+
+    # --- noticing it ---------------------------------------------------------------------------------------------
+
+    def _some(self, station: str | None) -> list[_Station]:
+        return list(self._stations.values()) if station is None else [self._stations[station]]
+
+    def _known(self, station: str) -> Snapshot | None:
+        """What the API's cache holds: None until the station was looked at."""
+        with self._changed:
+            return self._stations[station].known
+
+    def _look(self) -> None:
+        """What is due, in order, and each station once a tick."""
+        with self._changed:
+            while self._running:
+                now = time.time()
+                while self._due and self._due[0][0] <= now:
+                    self._due.pop(0)[2]()
+                for station in self._stations.values():
+                    if now - station.looked >= self.knobs.tick:
+                        self._notice(station)
+                # A knob may be turned meanwhile, which nobody is told of.
+                wake = min([now + 0.2, *(due[0] for due in self._due[:1])])
+                self._changed.wait(max(0.001, wake - time.time()))
+
+    def _notice(self, station: _Station) -> None:
+        """NowPlayingTask: what is new against the cache, for the worker to tell."""
+        if self._worker is None or not self._running:
+            return
+        before, now = station.known, station.now
+        station.known, station.looked = now, time.time()
+        self._worker.put(Message(now, station.looked, _triggers(before, now)))
+
+    def _keep(self, sent: Sent) -> None:
+        self.sent.append(sent)
+        if self._log is not None:
+            with self._log.open("a") as log:
+                log.write(f"{sent}\n")
+
+
+def _triggers(before: Snapshot | None, now: Snapshot) -> frozenset[str]:
+    """NowPlayingTask::dispatchWebhooks, without the listeners. The first look has nothing to compare."""
+    if before is None:
+        return frozenset()
+    found = set()
+    if now.streamer and now.streamer != before.streamer:
+        found.add("live_connect")
+    elif before.streamer and not now.streamer:
+        found.add("live_disconnect")
+    if before.online != now.online:
+        found.add("station_online" if now.online else "station_offline")
+    if before.song_id != now.song_id:
+        found.add("song_changed")
+    return frozenset(found)

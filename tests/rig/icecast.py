@@ -1,13 +1,11 @@
 """A real Icecast, and the sources that feed its mounts."""
 
 import json
-import math
 import secrets
 import shutil
 import signal
 import socket
 import threading
-import time
 from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,11 +133,9 @@ class Source:
             ],
             run_dir=icecast.run_dir,
         )  # fmt: skip
-        self.started = 0.0
 
     def start(self) -> None:
         """Start it and wait until the mount is there."""
-        self.started = time.time()
         self.process.start_until(lambda: self.mount in self.icecast.mounts(), 15)
 
     def stop(self) -> None:
@@ -181,12 +177,11 @@ def tone(
 
 
 class Playlist(Source):
-    """A source that plays songs one after the other, for ever, and knows which one it plays."""
+    """A source that plays songs one after the other, for ever."""
 
     def __init__(self, icecast: Icecast, songs: Sequence[Song], mount: str = "/radio.mp3") -> None:
-        self.songs = list(songs)
         playlist = icecast.run_dir / f"playlist{mount.replace('/', '-')}.txt"
-        playlist.write_text("".join(f"file '{song.path.resolve()}'\n" for song in self.songs))
+        playlist.write_text("".join(f"file '{song.path.resolve()}'\n" for song in songs))
         super().__init__(
             icecast,
             [
@@ -195,17 +190,6 @@ class Playlist(Source):
             ],
             mount,
         )  # fmt: skip
-
-    def at(self, when: float) -> tuple[int, Song, float]:
-        """What plays at a Unix time: how many songs were before, the song, and since when it plays."""
-        length = sum(song.seconds for song in self.songs)
-        rounds = math.floor((when - self.started) / length)
-        number, begin = rounds * len(self.songs), self.started + rounds * length
-        for song in self.songs:
-            if when < begin + song.seconds:
-                return number, song, begin
-            number, begin = number + 1, begin + song.seconds
-        return number, self.songs[0], begin
 
 
 class Rubbish:

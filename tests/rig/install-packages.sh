@@ -6,7 +6,7 @@ set -euo pipefail
 
 wanted=("$@")
 # prometheus for its promtool, which tests the alert rules.
-[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 postgresql prometheus fonts-dejavu-core python3 python3-venv shellcheck)
+[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 liquidsoap postgresql prometheus fonts-dejavu-core python3 python3-venv shellcheck)
 
 missing=()
 for package in "${wanted[@]}"; do

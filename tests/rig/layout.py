@@ -1,5 +1,6 @@
 """Where a station of the rig keeps things, its ports, its secrets and its configuration."""
 
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,13 +19,17 @@ MOUNT = "/radio.mp3"
 # Where `make station` is found when nothing else is there; tests take what is free.
 PORTS = {
     "web": 9000, "relay": 1935, "relay_stat": 8080, "platform": 1936, "platform_stat": 8081, "icecast": 8000,
-    "postgres": 5432,
+    "azuracast": 8010, "postgres": 5432,
 }  # fmt: skip
 
 
 @dataclass(slots=True)
 class Options:
-    """What a station is started with. `configure` may change the configuration before it is written."""
+    """What a station is started with. `configure` may change the configuration before it is written.
+
+    `automation`: Liquidsoap plays the demo songs, and an AzuraCast tells of them. Without it the mount has a light
+    source without titles, and nobody tells of anything.
+    """
 
     stations: int = 1
     profile: str = "720p30"
@@ -98,6 +103,11 @@ class Layout:
         return f"rtmp://{self.address('platform')}/{PLATFORM_APP}"
 
     @property
+    def automated(self) -> bool:
+        """Whether there is an AzuraCast: only for a mount of the rig's own."""
+        return self.options.automation and self.options.audio_url is None
+
+    @property
     def base_url(self) -> str:
         """The web process."""
         return f"http://{self.address('web')}"
@@ -140,6 +150,8 @@ class Layout:
                 "default_loop": "default.mp4",
                 "destinations": {DESTINATION: {"url": self.ingest}},
             }
+            if self.automated:
+                stations[name]["azuracast"] = {"url": f"http://{self.address('azuracast')}"}
             if options.switch_delay is not None:
                 stations[name]["switch_delay"] = options.switch_delay
             if options.fade_in is not None:
@@ -179,3 +191,14 @@ class Layout:
             "database_dsn": f"{self.dsn} password={self.secret('database-password')}",
             "station": self.names[0],
         }
+
+
+def service_environment() -> dict[str, str]:
+    """What a service gets: our own environment without what would change its behaviour."""
+    ours = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+    env = {key: value for key, value in os.environ.items() if key not in ours and not key.startswith("PG")}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    # As the units set them: without docstrings and with one arena a service holds 10 MB less.
+    lean = {"PYTHONOPTIMIZE": "2", "MALLOC_ARENA_MAX": "1", "PYTHONUNBUFFERED": "1"}
+    # nginx is in a place that is not on everyone's PATH.
+    return env | lean | {"PATH": f"{env.get('PATH', os.defpath)}:/usr/sbin:/sbin"}

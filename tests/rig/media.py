@@ -52,7 +52,7 @@ LOOP_BY_NUMBER = {loop.number: loop for loop in LOOPS}
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """A demo song as a file, with what AzuraCast would know of it."""
+    """A demo song as a file, with what AzuraCast would know of it, and the tone that only this one has (Hz)."""
 
     path: Path
     artist: str
@@ -60,6 +60,12 @@ class Song:
     album: str
     loop: str
     seconds: float
+    drone: float = 0.0
+
+
+_PHRASE_SECONDS = 8
+_SONG_PHRASES = 5
+_MP3_KBPS = 192
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +77,29 @@ class _Tune:
     step: float
     semitones: tuple[int, ...]
     bass: tuple[int, ...]
+    key: float | None = None
+    """Semitones above C. Each is a fraction further than any other, so no two share a note. None has no drone."""
+
+    @property
+    def drone(self) -> float:
+        """The tone that is held all through it (Hz): it tells ears and machines which tune this is. 0: there is none.
+
+        In eighths, so that it goes on without a click where a phrase is repeated.
+        """
+        return 0.0 if self.key is None else round(523.25 * 2 ** (self.key / 12) * _PHRASE_SECONDS) / _PHRASE_SECONDS
 
 
 _TUNES = (
-    _Tune("The Tidewaiters", "Coral Bloom", "Soundings", "coral", 0.25, (0, 4, 7, 12, 16, 12, 7, 4), (0, 0, 5, 7)),
-    _Tune("Lantern Parish", "Still Lagoon", "Low Water", "lagoon", 0.5, (12, 10, 7, 3, 5, 7, 0, 3), (0, -4, 3, -2)),
-    _Tune("Grün & Söhne", "Wiesengrund", "Feldwege", "meadow", 0.125, (0, 7, 12, 7, 4, 7, 16, 7), (0, 5, 0, 7)),
-    _Tune("Ида Ветрова", "Фиалка", "Сумерки", "violet", 0.25, (0, 3, 7, 10, 14, 10, 7, 3), (0, -2, -4, -5)),
-    _Tune("Hexagon Club", "Honey, Slowly", "Wax", "honey", 1.0, (0, 2, 4, 7, 9, 12, 9, 7), (0, 9, 5, 7)),
+    _Tune(
+        "The Tidewaiters", "Coral Bloom", "Soundings", "coral", 0.25, (0, 4, 7, 12, 16, 12, 7, 4), (0, 0, 5, 7), 0.0
+    ),
+    _Tune(
+        "Lantern Parish", "Still Lagoon", "Low Water", "lagoon", 0.5, (12, 10, 7, 3, 5, 7, 0, 3), (0, -4, 3, -2), 2.4
+    ),
+    _Tune("Grün & Söhne", "Wiesengrund", "Feldwege", "meadow", 0.125, (0, 7, 12, 7, 4, 7, 16, 7), (0, 5, 0, 7), 4.8),
+    _Tune("Ида Ветрова", "Фиалка", "Сумерки", "violet", 0.25, (0, 3, 7, 10, 14, 10, 7, 3), (0, -2, -4, -5), 7.2),
+    _Tune("Hexagon Club", "Honey, Slowly", "Wax", "honey", 1.0, (0, 2, 4, 7, 9, 12, 9, 7), (0, 9, 5, 7), -2.4),
 )
-_PHRASE_SECONDS = 8
-_SONG_PHRASES = 5
-_MP3_KBPS = 192
 
 
 def _strip(number: int) -> list[str]:
@@ -133,11 +150,13 @@ def tune_args(tune: _Tune, phrases: int) -> list[str]:
     """FFmpeg's arguments for a plucked arpeggio over a bass that changes every two seconds."""
     beat = f"mod(t\\,{tune.step})"
     pluck = f"min(1\\,{beat}*150)*exp(-{2.5 / tune.step**0.5:.3f}*{beat})"
-    melody = f"261.63*pow(2\\,({_pick(tune.semitones, tune.step)}+{_pick(tune.bass, 2)})/12)"
-    bass = f"65.41*pow(2\\,({_pick(tune.bass, 2)})/12)"
+    key = tune.key or 0.0
+    melody = f"261.63*pow(2\\,({_pick(tune.semitones, tune.step)}+{_pick(tune.bass, 2)}+{key})/12)"
+    bass = f"65.41*pow(2\\,({_pick(tune.bass, 2)}+{key})/12)"
+    drone = f"+0.04*sin(2*PI*t*{tune.drone})" if tune.drone else ""
     tone = (
         f"st(0\\,2*PI*t*{melody});st(1\\,2*PI*t*{bass});"
-        f"0.25*({pluck})*(sin(ld(0))+0.4*sin(2*ld(0))+0.15*sin(3*ld(0)))+0.16*sin(ld(1))+0.05*sin(2*ld(1))"
+        f"0.25*({pluck})*(sin(ld(0))+0.4*sin(2*ld(0))+0.15*sin(3*ld(0)))+0.16*sin(ld(1))+0.05*sin(2*ld(1)){drone}"
     )
     rate = 22050
     loop = f"aloop=loop={phrases - 1}:size={_PHRASE_SECONDS * rate}"
@@ -177,15 +196,14 @@ def make_all(cache: Path, loops_dir: Path) -> list[Song]:
         loops = [pool.submit(make, cache, loop.file, loop_args(loop)) for loop in LOOPS]
         fallback = pool.submit(make, cache, "fallback.mp3", tune_args(_FALLBACK, 4))
         songs = [pool.submit(make, cache, f"{tune.loop}.mp3", tune_args(tune, _SONG_PHRASES)) for tune in _TUNES]
-    for loop, made in zip(LOOPS, loops, strict=True):
-        _copy(made.result(), loops_dir / loop.file)
+    for loop, video in zip(LOOPS, loops, strict=True):
+        _copy(video.result(), loops_dir / loop.file)
     _copy(fallback.result(), loops_dir / "fallback.mp3")
-    return [
-        Song(
-            path, tune.artist, tune.title, tune.album, f"{tune.loop}.mp4", path.stat().st_size * 8 / _MP3_KBPS / 1000
-        )
-        for tune, path in zip(_TUNES, [made.result() for made in songs], strict=True)
-    ]
+    made = []
+    for tune, path in zip(_TUNES, [song.result() for song in songs], strict=True):
+        seconds = path.stat().st_size * 8 / _MP3_KBPS / 1000
+        made.append(Song(path, tune.artist, tune.title, tune.album, f"{tune.loop}.mp4", seconds, tune.drone))
+    return made
 
 
 _FALLBACK = _Tune("Steadycast", "Back in a moment", "", "default", 0.5, (0, 7, 4, 7), (0, 0, -3, -3))

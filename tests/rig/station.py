@@ -15,14 +15,15 @@ from typing import Any, LiteralString, Self
 from hook_service import ipc
 from hook_service.tracks.track_key import track_key
 from tests.rig import azuracast, child, media, nginx, procfs
-from tests.rig.azuracast import Automation, Track
+from tests.rig.azuracast import AzuraCast, Track
 from tests.rig.child import Child, left_behind
 from tests.rig.icecast import Icecast, Playlist
-from tests.rig.layout import MOUNT, WEBHOOK_USER, Layout, Options
+from tests.rig.layout import MOUNT, WEBHOOK_USER, Layout, Options, service_environment
 from tests.rig.net import RigError, bindable, http, release_port, wait_until, write_private
 from tests.rig.platform import Capture, Platform
 from tests.rig.postgres import PrivatePostgres
 from tests.rig.processes import Service, Supervisor
+from tests.rig.radio import Began, Radio, rotation
 
 MEDIA_CACHE = nginx.ROOT / ".run/media"
 
@@ -31,7 +32,11 @@ _WATCHDOG = {"relay": 8.0, "web": 10.0, "prepare": 10.0, "playout": 4.0, "output
 
 
 class Station(Layout):
-    """The rig's one handle. `start()` returns when every station's sound and picture reach the platform."""
+    """The rig's one handle. `start()` returns when every station's sound and picture reach the platform.
+
+    With `Options.automation` the mount's engine is `radio`, and `azuracast` tells of it; else the mount's source is
+    `source`. With `Options.audio_url` there is neither.
+    """
 
     icecast: Icecast
     platform: Platform
@@ -45,7 +50,8 @@ class Station(Layout):
         self.services: dict[str, Service] = {}
         self.songs: list[media.Song] = []
         self.source: Playlist | None = None
-        self.automation: Automation | None = None
+        self.radio: Radio | None = None
+        self.azuracast: AzuraCast | None = None
         self._say = say or (lambda _: None)
         self._lock: int | None = None
         # What ends what was started, in the order of starting.
@@ -78,12 +84,6 @@ class Station(Layout):
         self._endings.append(self.supervisor.end)
         self.supervisor.begin()
         self._start_services()
-        if self.source is not None and self.options.automation:
-            login = (WEBHOOK_USER, self.secret("webhook-password"))
-            log = self.run_dir / "log/automation.log"
-            self.automation = Automation(self.source, self.names, self.webhook_url, login, log)
-            self._endings.append(self.automation.stop)
-            self.automation.start()
         for name in self.names:
             self.platform.wait_for(self.key(name), 40)
         write_private(self.info, json.dumps(self.describe(), indent=2) + "\n")
@@ -145,6 +145,10 @@ class Station(Layout):
         self.icecast = Icecast(self.run_dir, self.ports["icecast"])
         self.platform = Platform(self.run_dir, self.ports["platform"], self.ports["platform_stat"])
         nginx.render_relay(self.relay_config, self.address("relay"), self.address("relay_stat"))
+        if self.automated:
+            webhook = (self.webhook_url, WEBHOOK_USER, self.secret("webhook-password"))
+            log = self.run_dir / "log/azuracast.log"
+            self.azuracast = AzuraCast(self.names, [webhook], port=self.ports["azuracast"], log=log)
 
     def _start_database(self) -> None:
         self.database.create()
@@ -153,12 +157,29 @@ class Station(Layout):
 
     def _start_audio(self) -> None:
         self.songs = media.make_all(MEDIA_CACHE, self.loops)
-        if self.options.audio_url is None:
-            self._endings.append(self.icecast.stop)
-            self.icecast.start()
+        if self.options.audio_url is not None:
+            return
+        self._endings.append(self.icecast.stop)
+        self.icecast.start()
+        if self.azuracast is not None:
+            self._endings.append(self.azuracast.stop)
+            self.azuracast.start()
+            # Whoever gives a delay wants webhooks to be followed by it, and not the titles in the sound.
+            titles = self.options.switch_delay is None
+            self.radio = Radio(
+                self.run_dir, self.icecast, MOUNT, titles=titles, songs=rotation(self.songs), on_begin=self._announce
+            )
+            self._endings.append(self.radio.forget)
+            self.radio.start()
+        else:
             self.source = Playlist(self.icecast, self.songs, MOUNT)
             self._endings.append(self.source.process.stop)
             self.source.start()
+
+    def _announce(self, began: Began) -> None:
+        """Liquidsoap tells AzuraCast of each song, as it does when AzuraCast has started it."""
+        if self.azuracast is not None and self.radio is not None:
+            self.azuracast.begin(began.track, began.at, next=self.radio.after(began.track))
 
     def _start_platform(self) -> None:
         self._endings.append(self.platform.stop)
@@ -182,7 +203,7 @@ class Station(Layout):
             name,
             [sys.executable, "-m", module, *map(str, arguments)],
             run_dir=self.run_dir,
-            env=_environment(),
+            env=service_environment(),
             cwd=nginx.ROOT,
             watchdog=_WATCHDOG[name.partition("-")[0]],
         )
@@ -191,7 +212,7 @@ class Station(Layout):
 
     def _migrate(self) -> None:
         argv = [sys.executable, "-m", "hook_service.store.migrate", "--config", str(self.config)]
-        migrate = Child("migrate", argv, run_dir=self.run_dir, env=_environment(), cwd=nginx.ROOT)
+        migrate = Child("migrate", argv, run_dir=self.run_dir, env=service_environment(), cwd=nginx.ROOT)
         migrate.run(60)
 
     def _map_songs(self) -> None:
@@ -280,14 +301,3 @@ class Station(Layout):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _environment() -> dict[str, str]:
-    """What a service gets: our own environment without what would change its behaviour."""
-    ours = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-    env = {key: value for key, value in os.environ.items() if key not in ours and not key.startswith("PG")}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
-    # As the units set them: without docstrings and with one arena a service holds 10 MB less.
-    lean = {"PYTHONOPTIMIZE": "2", "MALLOC_ARENA_MAX": "1", "PYTHONUNBUFFERED": "1"}
-    # nginx is in a place that is not on everyone's PATH.
-    return env | lean | {"PATH": f"{env.get('PATH', os.defpath)}:/usr/sbin:/sbin"}

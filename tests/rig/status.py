@@ -56,7 +56,7 @@ class StatusLine:
         ill += [
             f"{service.name} {service.state}" for service in station.services.values() if service.state != "RUNNING"
         ]
-        track = station.automation.current if station.automation is not None else None
+        track = station.radio.current if station.radio is not None else None
         stable = [
             f"on the air: {_few(loops)}",
             *([f"♪ {track.text}"] if track is not None else []),

@@ -33,6 +33,13 @@ def whole() -> dict[str, Any]:
                 "dayparts": [{"from": "22:00", "to": "06:00", "loop": "night/night.mp4"}],
                 "switch_delay": 3.0,
                 "fade_in": 0.5,
+                "azuracast": {"url": "https://radio.example", "shortcode": "demo"},
+                "policies": {
+                    "offline": "slate",
+                    "live": "live.mp4",
+                    "djs": {"DJ One": "djs/one.mp4"},
+                    "jingles": {"playlists": ["Jingles"], "show": "hold"},
+                },
                 "destinations": {
                     "youtube": {"url": "rtmps://a.rtmps.youtube.com/live2"},
                     "backup": {"url": "rtmps://b.rtmps.youtube.com/live2?backup=1", "backup_of": "youtube"},

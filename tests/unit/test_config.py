@@ -58,6 +58,8 @@ def test_a_small_one_is_enough(path: Path) -> None:
     host = config.load(path)
     demo = host.stations["demo"]
     assert (demo.profile, demo.default_loop, demo.switch_delay, demo.fade_in) == ("720p30", "default.mp4", 3.0, 1.0)
+    assert (demo.azuracast, demo.policies.offline, demo.policies.live) == (None, "hold", "track")
+    assert (demo.policies.jingles.playlists, demo.policies.jingles.show) == ([], "hold")
     assert host.web.listen == "127.0.0.1:9000"
     assert host.station_profile("demo").fade_in == 1.0
 
@@ -129,6 +131,24 @@ MISTAKES: list[tuple[str, Any, list[str]]] = [
     (f"{DEMO}.switch_delay", float("nan"), ["nan"]),
     (f"{DEMO}.fade_in", 2.5, ["less than or equal to 2"]),
     (f"{DEMO}.fadein", 1, ["did you mean 'fade_in'?"]),
+    (f"{DEMO}.azuracast", "https://radio.example", ["https://radio.example"]),
+    (f"{DEMO}.azuracast.url", "radio.example", ["is not AzuraCast's address", "https://host"]),
+    (f"{DEMO}.azuracast.url", "ftp://radio.example", ["is not AzuraCast's address"]),
+    (f"{DEMO}.azuracast.url", "https://radio.example:0", ["is not AzuraCast's address"]),
+    (f"{DEMO}.azuracast.url", "https://u:secret1@radio.example", ["holds a user or password", "credential"]),
+    (f"{DEMO}.azuracast.url", "https://radio.example/?key=secret1", ["is more than", "leave out"]),
+    (f"{DEMO}.azuracast.shortcode", "de/mo", ["'de/mo' is not a short name", "/public/"]),
+    (f"{DEMO}.azuracast.key", "secret1", ["is not a setting", "known keys here: url, shortcode"]),
+    (f"{DEMO}.azuracast.ur", "x", ["did you mean 'url'?"]),
+    (f"{DEMO}.policies.offline", "hodl", ["is neither a policy nor a loop", "did you mean 'hold'?"]),
+    (f"{DEMO}.policies.offline", "track", ["is neither a policy nor a loop", "write hold, default, slate"]),
+    (f"{DEMO}.policies.live", "slate", ["is neither a policy nor a loop"]),
+    (f"{DEMO}.policies.live", "../live.mp4", ["leaves the loops directory"]),
+    (f"{DEMO}.policies.live", True, ["True"]),
+    (f"{DEMO}.policies.djs.DJ Two", "../two.mp4", ["leaves the loops directory"]),
+    (f"{DEMO}.policies.jingles.show", "hide", ["is neither a policy nor a loop", "hold"]),
+    (f"{DEMO}.policies.jingles.playlists", "Jingles", ["'Jingles'", "list"]),
+    (f"{DEMO}.policies.jingle", {}, ["did you mean 'jingles'?"]),
     (f"{DEMO}.destinations.youtube.url", "https://youtube.com", ["is not an ingest", "rtmps://host/"]),
     (f"{DEMO}.destinations.youtube.url", "rtmp:///live2", ["is not an ingest"]),
     (f"{DEMO}.destinations.youtube.url", "rtmp://h:70000/live2", ["is not an ingest"]),
@@ -359,6 +379,13 @@ class TestSecrets:
         (credentials / "database-password").write_text(password + "\n")
         assert conninfo.conninfo_to_dict(host.dsn())["password"] == password
         assert conninfo.conninfo_to_dict(host.dsn())["dbname"] == "radio"
+
+    def test_azuracasts_key_is_optional_but_must_be_readable(self, host: Host, credentials: Path) -> None:
+        assert not any("azuracast-key" in line for line in host.missing_credentials())
+        (credentials / "demo.azuracast-key").write_bytes(b"\xff")
+        for lines in (host.missing_credentials(), host.missing_credentials(keys=False)):
+            [line] = [line for line in lines if "azuracast-key" in line]
+            assert "can't be read" in line
 
     def test_what_is_missing_is_said_with_its_file(self, host: Host, credentials: Path) -> None:
         lines = host.missing_credentials()

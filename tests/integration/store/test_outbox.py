@@ -62,6 +62,37 @@ def test_mapping_deleted_meanwhile(outbox: Outbox, dsn: str) -> None:
     assert outbox.dead_total == 0
 
 
+def test_what_is_told_of_a_play_later(outbox: Outbox, db: psycopg.Connection[dict[str, Any]]) -> None:
+    first, second = (
+        db.execute(
+            "INSERT INTO track_mappings (track_key, loop_file_path) VALUES (%s, 'a.mp4') RETURNING id", [key]
+        ).fetchall()[0]["id"]
+        for key in "kl"
+    )
+    event_id = play(outbox, 1, mapping_id=first)
+    more = TrackEvent(station="demo", artist="Artist", title="Title 1", album="Album", song_id="late")
+    counts, columns = "SELECT play_count FROM track_mappings ORDER BY id", "album, azuracast_song_id, loop_file_path"
+    look = f"SELECT {columns}, resolved_by, mapping_id FROM play_history"
+    for _ in range(2):  # delivered twice, it changes nothing more
+        outbox.play_told(event_id, more, loop=None, rule=None, mapping_id=None)
+        assert outbox.wait_empty(10)
+        assert list(db.execute(look).fetchall()[0].values()) == [
+            "Album", "late", "/srv/loops/a.mp4", "track_key", first,
+        ]  # fmt: skip
+        assert [row["play_count"] for row in db.execute(counts)] == [1, 0]
+    for _ in range(2):
+        outbox.play_told(event_id, more, loop="/srv/loops/b.mp4", rule="song_id", mapping_id=second)
+        assert outbox.wait_empty(10)
+        assert list(db.execute(look).fetchall()[0].values())[2:] == ["/srv/loops/b.mp4", "song_id", second]
+        assert [row["play_count"] for row in db.execute(counts)] == [0, 1]
+    outbox.play_told(event_id, more, loop="/srv/loops/c.mp4", rule="video_loop", mapping_id=None)
+    outbox.play_told(uuid4(), more, loop="/srv/loops/c.mp4", rule="video_loop", mapping_id=first)
+    assert outbox.wait_empty(10)
+    assert list(db.execute(look).fetchall()[0].values())[2:] == ["/srv/loops/c.mp4", "video_loop", None]
+    assert [row["play_count"] for row in db.execute(counts)] == [0, 0]
+    assert outbox.dead_total == 0
+
+
 def test_plays_left_open(outbox: Outbox, dsn: str) -> None:
     lost = play(outbox, 0)
     other = play(outbox, 0, station="other")

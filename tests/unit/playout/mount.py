@@ -35,6 +35,8 @@ class Mount:
     speed: float = 1e9
     """How many times faster than real time a burst arrives."""
     seed: int = 1
+    made: float = 0.0
+    """When its source was started: there is no sound of before that."""
 
     @property
     def frame_bytes(self) -> float:
@@ -61,7 +63,7 @@ class Mount:
         """What a new listener gets: the burst (at most what there is), then the lumps as they come."""
         made = now / AUDIO_FRAME_SECONDS * (1 + self.ppm / 1e6)
         end = int(int(made * self.frame_bytes / _LUMP_BYTES) * _LUMP_BYTES / self.frame_bytes)
-        at, frame = now, max(0, end - int(self.burst / self.frame_bytes))
+        at, frame = now, max(0, int(self.made / AUDIO_FRAME_SECONDS), end - int(self.burst / self.frame_bytes))
         step = max(1, int(0.02 * self.speed / AUDIO_FRAME_SECONDS)) if self.speed < 1e6 else end
         while frame < end:
             upto = min(end, frame + step)
@@ -106,20 +108,30 @@ class Rig:
         self._arrivals: Iterator[tuple[float, int, int]] | None = None
         self._next: tuple[float, int, int] | None = None
         self._pipe: list[bytes] = []
+        self._begin = self._sent = self._came = 0
+        self._sought: tuple[int, int] | None = None
+        self._other = False
 
     @property
     def seconds(self) -> float:
         return self.now / NS
 
-    def connect(self) -> None:
-        """As the source does when its process was started."""
+    def connect(self, *, found: bool = False, other: bool = False) -> None:
+        """As the source does. `found`: it finds the end of the connection before, if the burst reaches back to it.
+
+        `other`: it is sure that what comes is other sound.
+        """
+        self._other = other
         self.mixer.cushion.reconnect()
         self._arrivals = self.mount.connect(self.seconds)
         self._next = next(self._arrivals)
+        self._begin = self._next[1]
+        # The connection before: how far it was sent, and how far it came.
+        self._sought = (self._sent, self._came) if found and self._sent > self._begin else None
         self._pipe = []
 
     def disconnect(self) -> None:
-        """As the source does when its process has ended."""
+        """As the source does when the mount has ended."""
         self._arrivals = self._next = None
         self._pipe = []
         self.mixer.cushion.reconnect()
@@ -143,10 +155,15 @@ class Rig:
             _, first, end = self._next
             self._pipe += [b"%d" % k for k in range(first, end)]
             self._next = next(self._arrivals)
+            if self._sought is not None and end >= self._sought[0] and not cushion.joined:
+                cushion.resume(max(0, self._sought[1] - self._begin), now)
+                self._sought = None
+            self._sent = end
         if self._pipe and not cushion.full:
             cushion.add(self._pipe[:_POLL_FRAMES], now)
+            self._came = max(self._came, int(self._pipe[:_POLL_FRAMES][-1]) + 1)
             del self._pipe[:_POLL_FRAMES]
-        cushion.settle(now)
+        cushion.settle(now, other=self._other)
 
     def _play(self, position: int, heard: Heard) -> None:
         mixer = self.mixer

@@ -39,8 +39,8 @@ def test_what_the_option_file_says() -> None:
 
 
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {
-    "audio": lambda _: commands.audio("http://127.0.0.1:1/none", 192, "mp3"),
-    "audio, unknown": lambda _: commands.audio("http://127.0.0.1:1/none", 192, None),
+    "audio": lambda _: commands.audio(192, "mp3"),
+    "audio, unknown": lambda _: commands.audio(192, None),
     "publisher": lambda _: commands.publisher("rtmp://127.0.0.1:1/live/x"),
     "rtmp": lambda p: commands.destination("rtmp://127.0.0.1:1/live/x", target("rtmp://127.0.0.1:1/a"), p),
     "srt": lambda p: commands.destination("rtmp://127.0.0.1:1/live/x", target("srt://127.0.0.1:1"), p),
@@ -71,10 +71,22 @@ def test_timestamps_are_ours_from_end_to_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("demuxer", ["mp3", "aac", "ogg", None])
 def test_the_mount_is_read_as_what_it_says_it_is(demuxer: str | None) -> None:
-    line = commands.audio("https://h/radio", 128, demuxer)
+    line = commands.audio(128, demuxer)
     before, after = line[: line.index("-i")], line[line.index("-i") :]
-    assert after[1] == "https://h/radio"
+    assert after[1] == "pipe:0"
     assert [before[n + 1] for n, part in enumerate(before) if part == "-f"] == ([demuxer] if demuxer else [])
     assert after[after.index("-b:a") + 1] == "128k"
     assert after[after.index("-f") + 1] == "adts"
-    assert "file" not in before[before.index("-protocol_whitelist") + 1].split(",")
+
+
+@pytest.mark.parametrize("demuxer", ["mp3", "aac", "ogg", None])
+def test_what_a_mount_sends_opens_nothing_else(demuxer: str | None, tmp_path: Path) -> None:
+    """A list of files is no sound, and the file that it names is not read."""
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(b"RIFF")
+    for sent in (f"#EXTM3U\n#EXTINF:1,\n{secret}\n", f"ffconcat version 1.0\nfile '{secret}'\n"):
+        done = subprocess.run(
+            commands.audio(128, demuxer), input=sent.encode() * 50, capture_output=True, timeout=20, check=False
+        )
+        assert done.returncode != 0
+        assert done.stdout == b""

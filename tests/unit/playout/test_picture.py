@@ -137,6 +137,17 @@ def test_dry_then_the_default_then_the_slate_in_the_same_slots() -> None:
     assert screen.picture.default is None, "it is on the air now, and no longer at hand"
 
 
+def test_the_slate_can_be_switched_to_and_enters_with_its_keyframe() -> None:
+    screen = Screen()
+    screen.show(6)
+    screen.picture.switch(screen.item("a", 6))
+    screen.show(3)
+    slate = screen.picture._slate
+    screen.picture.switch(Item(slate, "slate", "play", "switch", RATE.ns(11)))
+    assert screen.show(4) == ["a/0/3", "a/1/0", "slate/1/0", "slate/1/1"]
+    assert screen.on_air[-1] == ("slate", "switch", "play")
+
+
 def test_the_slate_begins_on_a_keyframe() -> None:
     screen = Screen()
     screen.show(6)  # the slate is in the middle of a GOP

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.rig import media, nginx
 from tests.rig.child import Child, find_program, left_behind, private_place, unprivileged
-from tests.rig.icecast import Icecast, Playlist, Rubbish, tone
+from tests.rig.icecast import Icecast, Rubbish, tone
 from tests.rig.net import LOOPBACK, accepts, bindable, free_port, http, wait_until
 from tests.rig.platform import Platform
 from tests.rig.postgres import PrivatePostgres
@@ -92,13 +92,3 @@ def test_the_relay_is_what_its_template_says(run_dir: Path) -> None:
     assert left_behind(run_dir) == {}
     assert bindable(rtmp)
     assert bindable(stat)
-
-
-def test_a_demo_song_is_where_the_clock_says(run_dir: Path) -> None:
-    songs = [media.Song(Path(f"/{n}.mp3"), "a", f"{n}", "", "x.mp4", 10.0) for n in range(3)]
-    playlist = Playlist(Icecast(run_dir), songs)
-    playlist.started = 1000.0
-    assert playlist.at(1000.0) == (0, songs[0], 1000.0)
-    assert playlist.at(1029.9) == (2, songs[2], 1020.0)
-    assert playlist.at(1030.0) == (3, songs[0], 1030.0)
-    assert playlist.at(1075.0) == (7, songs[1], 1070.0)

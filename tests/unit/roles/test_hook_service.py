@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 REPOSITORY = Path(__file__).parents[3]
 ROLE = REPOSITORY / "roles/hook_service"
@@ -101,3 +102,31 @@ def test_only_what_is_newer_than_the_process_has_changed(tmp_path: Path) -> None
     now = datetime.fromtimestamp(time.time(), UTC)
     assert services.changed_since([str(file)], now - timedelta(seconds=5))
     assert not services.changed_since([str(file), str(tmp_path / "gone")], now + timedelta(seconds=5))
+
+
+@pytest.mark.parametrize(
+    ("database", "stations", "closed"),
+    [
+        ("127.0.0.1", {"demo": {}}, True),
+        ("127.0.0.1", {"demo": {"azuracast": None}}, True),
+        ("127.0.0.1", {"demo": {}, "jazz": {"azuracast": {"url": "https://radio.example.org"}}}, False),
+        ("10.0.0.21", {"demo": {}}, False),
+    ],
+)
+def test_radio_web_reaches_other_hosts_only_where_it_has_to(
+    database: str, stations: dict[str, object], closed: bool
+) -> None:
+    environment = Environment(
+        loader=FileSystemLoader(ROLE / "templates"), undefined=StrictUndefined, trim_blocks=True, autoescape=False
+    )
+    unit = environment.get_template("radio-web.service.j2").render(
+        ansible_managed="",
+        hook_service_database_host=database,
+        hook_service_stations=stations,
+        __hook_service_current="/opt/radio/current",
+        __hook_service_credentials="/etc/radio/credentials",
+        __hook_service_web_secrets=["api-token", "jazz.azuracast-key"],
+    )
+    assert ("IPAddressDeny=any" in unit.splitlines()) is closed
+    assert "LoadCredential=jazz.azuracast-key:/etc/radio/credentials/jazz.azuracast-key" in unit.splitlines()
+    assert "SystemCallFilter=~@privileged @resources" in unit.splitlines()

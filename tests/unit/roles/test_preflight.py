@@ -108,6 +108,7 @@ def test_ten_kinds_of_mistakes_are_ten_messages_and_no_host_is_asked(tmp_path: P
 
 UTC = "common_timezone: Etc/UTC"
 SERVER = "server_name: radio.music.net"
+FADE = "    fade_in: 1.0                    # seconds; 0 is a cut"
 MISTAKES = [
     ("vault", "vault_api_token: 5f1e", "", "hook_service_api_token: refers to vault_api_token, which is not defined"),
     ("vault", "vault_database_password: 5f1e", "", "vault_database_password: is missing"),
@@ -134,6 +135,11 @@ MISTAKES = [
     ("radio", "tls: acme", "tls: given", "nginx_rtmp_tls_key: is missing on radio1"),
     ("radio", "profile: 720p30", "profile: 8k", "hook_service_stations.demo.profile: '8k' is not a profile"),
     ("radio", "url: https://radio.music.net", "url: ftp://radio.music.net", "audio.url: is not a mount's address"),
+    ("radio", FADE, "    azuracast: {url: music.net}", "stations.demo.azuracast.url: is not AzuraCast's address"),
+    ("radio", FADE, "    azuracast: {shortcode: demo}", "hook_service_stations.demo.azuracast.url: is missing"),
+    ("radio", FADE, "    policies: {offline: slat}", "stations.demo.policies.offline: 'slat' is neither a policy"),
+    ("radio", UTC, "hook_service_azuracast_keys: {demo: a}", "demo: is a key for an AzuraCast that is not asked"),
+    ("radio", UTC, "hook_service_azuracast_keys: {jazz: a}", "jazz: is a key for a station that radio1 does not"),
     ("hosts.yml", "    monitoring:\n      hosts:\n        radio1:", "", "monitoring: the group is missing"),
     ("hosts.yml", "    stations:", "    station:", "stations: the group is missing -> put a host into stations; is"),
 ]
@@ -169,6 +175,17 @@ def test_mistake_between_hosts_is_named(file: str, old: str, new: str, said: str
     inventory.replace(file, old, new)
     mistakes = mistakes_of(inventory)
     assert any(said in mistake for mistake in mistakes), mistakes
+
+
+def test_a_key_of_azuracast_is_judged_without_being_shown(tmp_path: Path) -> None:
+    inventory = Inventory(tmp_path)
+    inventory.replace("radio", FADE, "    azuracast: {url: https://azuracast.music.net}")
+    inventory.append("radio", "hook_service_azuracast_keys: {demo: 0123abcd:4567}\n")
+    assert mistakes_of(inventory) == []
+    inventory.replace("radio", "demo: 0123abcd:4567", "demo: 0123abcd 4567")
+    mistakes = mistakes_of(inventory)
+    assert ["hook_service_azuracast_keys.demo: is not an API key" in one for one in mistakes] == [True]
+    assert "0123abcd" not in mistakes[0]
 
 
 def test_whole_inventory_is_judged_whatever_the_limit(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hook_service.web.app import Services, create_app
 from hook_service.web.auth import Guard
 from hook_service.web.director import Director
 from hook_service.web.health import Health, Storage
+from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
 from tests.unit.web.doubles import Ledger, NoStore, Rig, make_director, write_host
@@ -43,7 +44,9 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
             lambda: storage[0],
             streams,
         )
-        services = Services(host, Guard(host), metrics, directors, health, cast("Store", NoStore()), stations)
+        services = Services(
+            host, Guard(host), metrics, directors, health, cast("Store", NoStore()), stations, Sources(directors, {})
+        )
         app = create_app(services)
         if start:
             for director in directors.values():

@@ -66,11 +66,15 @@ class Ledger:
     """Takes the place of the outbox, and remembers."""
 
     started: list[dict[str, Any]] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
     ended: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
 
     def play_started(self, event_id: str, event: TrackEvent, **values: Any) -> None:
         self.started.append({"event_id": event_id, "event": event, **values})
+
+    def play_told(self, event_id: str, event: TrackEvent, **values: Any) -> None:
+        self.told.append({"event_id": event_id, "event": event, **values})
 
     def play_ended(self, event_id: str, **values: Any) -> None:
         self.ended.append({"event_id": event_id, **values})

@@ -90,7 +90,7 @@ class FakePeer:
 
     def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
         if message["op"] == "switch":
-            if not isinstance(message.get("loop"), str):
+            if not isinstance(message["loop"], str | None):
                 return {"ok": False, "error": "loop is not a path"}
             with self._changed:
                 old, self._pending = self._pending, message
@@ -153,5 +153,7 @@ class FakePeer:
             context = {"loop": loop, "play_id": order["play_id"]}
             self.publish("error", severity="ERROR", message="the loop is missing", context=context)
             loop, reason = order["default"], "default"
+        if loop is None:
+            loop = reason = "slate"
         self.on_air = {"loop": loop, "play_id": order["play_id"], "reason": reason, "since": time.time()}
         self.publish("on_air", play_id=order["play_id"], loop=loop, reason=reason, publisher_pid=4711)

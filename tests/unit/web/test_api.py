@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hook_service.web import models_sources
 from hook_service.web.limits import Buckets
 from tests.unit.web.conftest import MakeRig
-from tests.unit.web.doubles import BEARER, Rig
+from tests.unit.web.doubles import BASIC, BEARER, Rig, body, eventually
 from tests.unit.web.peers import FakePeer
 from tests.unit.web.test_webhook import JSON
 
@@ -52,6 +53,25 @@ def test_status(make_rig: MakeRig, playout: FakePeer) -> None:
     assert station["on_air"]["reason"] == "default"
     assert station["processes"][0]["since"] == "1970-01-01T00:00:01.500000+00:00"
     assert document["stations"]["other"]["on_air"] is None
+    assert station["last_switch"] is None
+    assert station["sources"] == {
+        "webhook": {"last_at": None},
+        "sse": {"state": "off", "since": None, "error": None, "last_at": None},
+        "poll": {"state": "off", "since": None, "error": None, "last_at": None},
+        "icy": {"state": None, "titles": None, "title": None, "trusted": False},
+    }
+    rig.directors["demo"].start()
+    try:
+        rig.client.post("/webhook/azuracast", json=body("One", 1), headers=BASIC)
+        eventually(lambda: rig.ledger.started)
+    finally:
+        rig.directors["demo"].stop()
+    document = rig.client.get("/api/v1/status", headers=BEARER).get_json()
+    last = document["stations"]["demo"]["last_switch"]
+    assert (last["decided_by"], last["offsets"]["webhook"]) == ("webhook", None)
+    for told in document["stations"].values():
+        models_sources.StationSources.model_validate(told["sources"])
+    models_sources.LastSwitch.model_validate(last)
 
 
 def test_destinations_show_no_path(rig: Rig) -> None:

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from hook_service.observe.metrics import Metrics, StationsCollector, _Usage
+from hook_service.observe.metrics import Metrics, SourcesCollector, StationsCollector, _Usage
 from tests.unit.web.doubles import Rig
 
 
@@ -72,7 +72,21 @@ def test_the_names_and_labels_that_others_rely_on() -> None:
     assert value(found, "radio_destination_up", station="demo", destination="tube") == 0
     assert value(found, "radio_destination_bytes_total", station="demo", destination="tube") == 512
     assert value(found, "radio_webhooks_total", station="demo", result="duplicate") == 0
+    for decider in ("icy", "ogg", "webhook", "sse", "poll", "policy"):
+        assert value(found, "radio_switches_total", station="demo", decided_by=decider) == 0
+    assert value(found, "radio_source_offset_seconds_bucket", station="demo", source="sse", le="-1.0") == 0
+    assert value(found, "radio_events_dropped_total", station="demo", reason="contradicted") == 0
     assert not [name for name, _ in found if name.endswith("_created")]
+
+
+def test_how_the_sources_are() -> None:
+    metrics = Metrics(["demo"])
+    metrics.registry.register(SourcesCollector(lambda: {"demo": ({"webhook": False, "icy": True}, True)}))
+    found = scrape(metrics)
+    assert value(found, "radio_source_up", station="demo", source="webhook") == 0
+    assert value(found, "radio_source_up", station="demo", source="icy") == 1
+    assert value(found, "radio_source_up", station="demo", source="sse") is None
+    assert value(found, "radio_titles_trusted", station="demo") == 1
 
 
 def test_registering_asks_nobody() -> None:

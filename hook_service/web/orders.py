@@ -1,0 +1,104 @@
+"""Orders to a station's playout: switches, which are tried until it takes them, and loops to make ready."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from hook_service import ipc
+from hook_service.web.chronicle import about
+from hook_service.web.plays import Play
+
+RETRY_FIRST, RETRY_LAST = 0.25, 5.0
+GIVE_UP = 900.0
+"""Seconds that a switch is tried for while the playout is away: by then its track is over."""
+
+log = logging.getLogger("radio.web")
+
+
+class Orders:
+    """For one playout.
+
+    `pause(seconds)` waits, and says whether something newer is to be done instead; `complain(play, what, severity,
+    message, why)` is told of what went wrong.
+    """
+
+    def __init__(
+        self,
+        playout: Path,
+        *,
+        pause: Callable[[float], bool],
+        complain: Callable[[Play, str, str, str, str], None],
+    ) -> None:
+        self._playout = playout
+        self._pause = pause
+        self._complain = complain
+        self._announced: set[str] = set()
+
+    def send(self, play: Play) -> None:
+        """Give the playout the switch; tries until it takes it, something newer is due, or the track must be over."""
+        message = {
+            "op": "switch",
+            "play_id": play.play_id,
+            "loop": play.resolution.loop or None,
+            "default": play.resolution.default,
+            "at": play.at,
+            "request_id": play.request_id,
+        }
+        wait = RETRY_FIRST
+        while True:
+            try:
+                answer = ipc.request(self._playout, message)
+            except ipc.PeerDown as error:
+                if wait == RETRY_FIRST:
+                    self._complain(play, "away", "ERROR", "The playout does not take a switch", error.why)
+            else:
+                if answer.get("ok"):
+                    log.info("Switch ordered", extra={"context": about(play)})
+                else:
+                    why = str(answer.get("error"))
+                    self._complain(play, "refused", "ERROR", "The playout refused a switch", why)
+                return
+            if self._pause(wait):
+                return
+            wait = min(2 * wait, RETRY_LAST)
+            if time.time() > play.received + GIVE_UP:
+                log.error("Switch given up", extra={"context": about(play)})
+                return
+
+    def again(self, play: Play) -> None:
+        """Send a switch once more where the playout neither shows it nor has it waiting."""
+        if time.time() > play.received + GIVE_UP:
+            return
+        try:
+            status = ipc.request(self._playout, {"op": "status"})
+        except ipc.PeerDown:
+            pass  # sending tries until it is there
+        else:
+            waiting = (status.get("on_air"), status.get("next"))
+            if any(isinstance(entry, dict) and entry.get("play_id") == play.play_id for entry in waiting):
+                return
+        log.info("Switch is ordered again", extra={"context": about(play)})
+        self.send(play)
+
+    def announce(self, loops: Iterable[str]) -> None:
+        """Have loops prepared, and read, before they are due. Each is announced once while it is among them."""
+        wanted = list(loops)
+        self._announced.intersection_update(wanted)
+        for loop in wanted:
+            if loop in self._announced:
+                continue
+            try:
+                ipc.request(self._playout, {"op": "warm", "loop": loop})
+            except ipc.PeerDown as error:
+                log.debug("Next loop not announced", extra={"context": {"why": error.why}})
+                return
+            self._announced.add(loop)
+
+    def show(self, loop: str, default: str) -> dict[str, Any]:
+        """Show a loop now; the playout's answer. Raises ipc.PeerDown."""
+        message = {"op": "switch", "play_id": None, "loop": loop, "default": default, "at": None}
+        return ipc.request(self._playout, message)

@@ -1,0 +1,78 @@
+"""What the programme does with orders, where no loop has to be loaded for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hook_service.playout import state
+from hook_service.playout.control import BadRequest
+from hook_service.playout.picture import Still
+from hook_service.playout.programme import Programme
+from hook_service.playout.reactor import Reactor
+from tests.unit.playout.helpers import run_until
+
+
+class Desk:
+    """A programme of a station that has no loops at all."""
+
+    def __init__(self, place: Path) -> None:
+        self.reactor = Reactor()
+        self.events: list[dict[str, Any]] = []
+        self.armed = 0
+        station: Any = SimpleNamespace(
+            shortcode="demo",
+            state=place,
+            loops=place / "loops",
+            library=place / "library",
+            default_loop=place / "loops/default.mp4",
+            prepare_socket=place / "prepare.sock",
+            profile=None,
+        )
+        slate = Still(b"avcc", [[(b"slate/0", True), (b"slate/1", False)]])
+        self.programme = Programme(self.reactor, station, slate, self._publish, lambda at: 0, lambda: 77, self._arm)
+
+    def _publish(self, kind: str, **values: Any) -> None:
+        self.events.append({"kind": kind, **values})
+
+    def _arm(self) -> None:
+        self.armed += 1
+
+    def shown(self) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["kind"] == "on_air"]
+
+
+def test_no_loop_is_the_slate_also_after_a_restart(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.programme.switch({"loop": None, "play_id": "p"})
+    run_until(desk.reactor, lambda: desk.programme.picture.next is not None)
+    assert desk.programme.status()["next"] == {"loop": "slate", "play_id": "p"}
+    assert desk.programme.picture.frame(1)[0] == b"slate/0"
+    assert desk.armed
+    assert [(e["loop"], e["reason"], e["play_id"]) for e in desk.shown()] == [("slate", "switch", "p")]
+    kept = tmp_path / "on-air-demo.json"
+    run_until(desk.reactor, lambda: state.load_on_air(kept) is not None)
+
+    again = Desk(tmp_path)
+    run_until(again.reactor, lambda: again.programme.picture.next is not None)
+    again.programme.picture.frame(1)
+    assert [(e["loop"], e["reason"]) for e in again.shown()] == [("slate", "resumed")]
+
+
+def test_another_order_takes_its_place(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.programme.switch({"loop": None, "play_id": "p"})
+    desk.programme.switch({"loop": None, "play_id": "q"})
+    run_until(desk.reactor, lambda: desk.programme.picture.next is not None)
+    desk.programme.picture.frame(1)
+    assert [e["play_id"] for e in desk.shown()] == ["q"]
+    assert [e["play_id"] for e in desk.events if e["kind"] == "superseded"] == ["p"]
+
+
+@pytest.mark.parametrize("message", [{}, {"loop": ""}, {"loop": 3}, {"loop": "a\0b"}])
+def test_what_is_no_loop(tmp_path: Path, message: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest):
+        Desk(tmp_path).programme.switch(message)
