@@ -30,7 +30,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except ModuleNotFoundError as error:
             raise AnsibleActionFail(
                 f"{error.name} is missing from the Python that runs Ansible ({sys.executable}); install what "
-                "the control machine needs: pip install -r requirements.txt -r hook_service/requirements.lock"
+                "the control machine needs: pip install -r hook_service/requirements.lock"
             ) from None
         problems = preflight.check(read_site(self._loader, task_vars or {}))
         result["changed"] = False

@@ -7,6 +7,7 @@ umask 077
 
 name=$1 certificate=$2 key=$3
 place=/etc/nginx/radio-tls
+figures=/var/lib/prometheus/node-exporter
 
 refuse() {
   echo "The certificate for $name was refused, the one before stays: $1" >&2
@@ -17,6 +18,18 @@ use() {
   # A link is replaced in one step; nginx never finds a certificate with another's key.
   ln -sfn "$1" "$place/next"
   mv -T "$place/next" "$place/current"
+}
+
+# Here, because the alert must come of what is in use: a renewed certificate may lie there and never have been taken.
+tell() {
+  test -d "$figures" || install -d -m 0755 "$figures"
+  cat >"$figures/.radio_tls" <<EOF
+# HELP radio_certificate_expiry_timestamp_seconds When the certificate that the host's nginx uses ends.
+# TYPE radio_certificate_expiry_timestamp_seconds gauge
+radio_certificate_expiry_timestamp_seconds{name="$name"} $(date -d "$(about -enddate | cut -d= -f2)" +%s)
+EOF
+  chmod 0644 "$figures/.radio_tls"
+  mv "$figures/.radio_tls" "$figures/radio_tls.prom"
 }
 
 leaf=$(openssl x509 -in "$certificate" 2>/dev/null) || refuse "$certificate holds no certificate in PEM form."
@@ -39,6 +52,7 @@ about -checkhost "$name" | grep -q 'does match' ||
 pair=$(cat -- "$certificate" "$key" | sha256sum | cut -c1-16)
 before=$(readlink "$place/current" || true)
 if [ "$before" = "$pair" ]; then
+  tell
   echo unchanged
   exit 0
 fi
@@ -54,4 +68,5 @@ if ! said=$(nginx -t -q 2>&1); then
 fi
 if systemctl --quiet is-active nginx.service; then systemctl reload nginx.service; fi
 if [ -n "$before" ]; then rm -r "${place:?}/$before"; fi
+tell
 echo active
