@@ -165,8 +165,8 @@ def test_the_metrics_say_who_decided_and_by_how_much_they_differed(seen: Outcome
     labels = {"station": EARLY, "source": "webhook"}
     count = metric(seen.station, "radio_source_offset_seconds_count", labels)
     assert count >= CHANGES + LONG
-    # A histogram of what may be negative has no sum. All were told at least 5 s early, but perhaps for the first, which
-    # the engine begins with; and none by more than 15.
+    # A histogram of what may be negative has no sum. All were told at least 5 s early, but perhaps for the first,
+    # which the engine begins with; and none by more than 15.
     early = metric(seen.station, "radio_source_offset_seconds_bucket", {**labels, "le": "-5.0"})
     long_before = metric(seen.station, "radio_source_offset_seconds_bucket", {**labels, "le": "-15.0"})
     assert early >= count - 1

@@ -105,7 +105,7 @@ def test_2_the_matching_event_says_what() -> None:
     stage.told(4, event("One", 1, song_id="seven"))
     stage.heard(8, "Artist - One")
     stage.run(60)
-    assert stage.shown == [(10.0, "One")]
+    assert stage.shown == [(8.0, "One")]
     [switch] = stage.decisions
     assert (switch.event.song_id, switch.decided_by) == ("seven", "icy")
     assert stage.story.plot.scenes[-1].offsets == {"webhook": -4.0, "icy": -2.0}
