@@ -103,9 +103,10 @@ class Cushion:
             self.trimmed += 1
         # What ran dry gathers a cushion first, lest it runs dry again and again.
         if self._playing:
+            # There is as much of it as before: none of it is surplus.
             self._playing.extend(self._arriving)
             self._arriving.clear()
-            self._joined_at(now)
+            self._joined, self._lived = True, now
 
     def add(self, frames: Sequence[bytes], now: float) -> None:
         """Frames that arrived at `now` (seconds, monotonic)."""
@@ -164,11 +165,7 @@ class Cushion:
                 self._arriving.popleft()  # by now it would have been played
         self._playing.extend(self._arriving)
         self._arriving.clear()
-        self._joined_at(now)
-
-    def _joined_at(self, now: float) -> None:
-        self._joined = True
-        self._lived = now
+        self._joined, self._lived = True, now
         self._watch_until = now + SURPLUS_WATCH_SECONDS
         self._window_ends, self._lowest = now + 1.0, self.seconds
 

@@ -53,7 +53,7 @@ class OggCounter:
         self._codec = Codec(1, 0, b"")
         self._last: int | None = None
         self._joined: tuple[int, int] | None = None
-        """The granule and the size of a stream's first page, while it is not known how much sound is in it."""
+        """The granule and the packets of a stream's first page, while it is not known how much sound is in it."""
         self._comment: bytearray | None = None
         self._began = (0, 0.0)
 
@@ -95,7 +95,7 @@ class OggCounter:
                 if self._comment is not None and self._collect(self._comment, buffer[body:end], lacing):
                     found += self._titles(bytes(self._comment))
                     self._comment = None
-                self._count(granule, end - at)
+                self._count(granule, sum(length < 255 for length in lacing))
             at = end
             self._places.add(self._fed - len(buffer) + at, self._sound)
         self._buffer = buffer[at:]
@@ -111,19 +111,20 @@ class OggCounter:
         self._comment = bytearray()
         self._began = (place, self._sound)
 
-    def _count(self, granule: int, size: int) -> None:
-        """A page of `size` bytes whose last sample is `granule`."""
+    def _count(self, granule: int, packets: int) -> None:
+        """A page in which so many packets end, the last of them with sample `granule`."""
         if granule <= 0:
             return  # a header, or a page within which no packet ends
         rate = self._codec.rate
         if self._last is None or not 0 <= granule - self._last <= _LEAP_SECONDS * rate:
-            self._joined = (granule, size)
+            self._joined = (granule, packets)
         elif self._joined is None:
             self._sound += (granule - self._last) / rate
         else:
-            # Of a listener's first page only the end is known. It is as full as the next one, unless it says less.
-            first, first_size = self._joined
-            like_next = (granule - self._last) * first_size / size
+            # Of a listener's first page only the end is known. Its packets are as long as the next one's, unless it
+            # says less. (Opus and FLAC keep to one length, Vorbis mostly; their sizes in bytes differ widely.)
+            first, first_packets = self._joined
+            like_next = (granule - self._last) * first_packets / max(1, packets)
             played = max(0, first - self._codec.skip)
             self._sound += (played if played <= 1.5 * like_next + rate / 5 else like_next) / rate
             self._sound += (granule - self._last) / rate

@@ -42,6 +42,8 @@ class Outcome:
 
     changes: dict[str, list[Change]]
     extra: dict[str, list[Seen]]
+    last: dict[str, str | None]
+    """The picture at the end."""
     stories: dict[str, str]
     status: dict[str, Any]
     station: Station
@@ -89,16 +91,17 @@ def seen(prepared: Path, broadcast: Broadcast) -> Iterator[Outcome]:
             broadcast.run(programme[1:], lambda: next(gaps))
             time.sleep(LONG_SECONDS)
             status = station.api("status")["stations"]
-        changes, extra, stories = {}, {}, {}
+        changes, extra, last, stories = {}, {}, {}, {}
         for name, capture in captures.items():
             sounds, pictures = alignment.heard(capture.path), alignment.seen(capture.path)
             changes[name], extra[name] = alignment.match(sounds, pictures, loops_of(known))
+            last[name] = pictures[-1].loop
             stories[name] = f"{name}{alignment.told(sounds, pictures)}"
         # One order, heard everywhere: what was measured on is what was meant.
         assert len({tuple(change.tone for change in one) for one in changes.values()}) == 1, "\n".join(
             stories.values()
         )
-        yield Outcome(changes, extra, stories, status, station, began)
+        yield Outcome(changes, extra, last, stories, status, station, began)
 
 
 def unix(moment: str) -> float:
@@ -125,9 +128,9 @@ def test_every_change_is_made_without_titles(seen: Outcome, name: str) -> None:
     assert seen.extra[name] == [], seen.stories[name]
 
 
-def test_every_change_is_made_by_polling_alone(seen: Outcome) -> None:
-    last = offsets(seen, POLL)[-LONG:]
-    assert max(last) <= 20_000, seen.stories[POLL]
+def test_polling_alone_comes_to_the_right_picture(seen: Outcome) -> None:
+    """It misses tracks that are shorter than its rounds, and the loop of one that it saw may be that of the last."""
+    assert seen.last[POLL] == seen.last[LOST] == seen.last[EARLY], seen.stories[POLL]
 
 
 def test_the_status_says_who_decided(seen: Outcome) -> None:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from hook_service.playout.announce import Announcer
-from hook_service.playout.audio import Mixer
+from hook_service.playout.audio import SURPLUS_WATCH_SECONDS, Mixer
 from hook_service.playout.mountstream import MountStream
 from hook_service.playout.reactor import Reactor
 from hook_service.playout.source import Source
@@ -26,6 +26,7 @@ RATE = 44100
 _TICK_HERTZ = 3000
 _TICK_SAMPLES = 160
 _LOUD = 4000
+_SETTLED_SECONDS = SURPLUS_WATCH_SECONDS + 0.5
 
 
 def sound(place: Path, seconds: int, encoder: list[str], rate: int = RATE, odd: int = 0) -> bytes:
@@ -186,12 +187,13 @@ class Ear:
             self.run(0.05)
 
     def heard(self) -> list[float]:
-        """The Unix times of the ticks from the first of the mount's frames on."""
+        """The Unix times of the mount's ticks, but those of the first seconds: then a surplus may be left out."""
         first = self.sources.index("mount")
-        return [self.due[first] + second for second in ticks(self.frames[first:])]
+        times = [self.due[first] + second for second in ticks(self.frames[first:])]
+        return [time for time in times if time - self.due[first] > _SETTLED_SECONDS]
 
     def gaps(self) -> list[float]:
-        """How far apart the ticks were."""
+        """How far apart they were."""
         return [two - one for one, two in pairwise(self.heard())]
 
     def _publish(self, kind: str, **values: Any) -> None:
