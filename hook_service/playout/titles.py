@@ -106,7 +106,8 @@ class Titles:
         if mark.text == self.current:
             return []
         decided = self.gone(stream)
-        first, self.current = self.current is None and beginning, mark.text
+        # The first title ever is no change: that would have titles trusted that may never change again.
+        first, self.current = self.current is None, mark.text
         found = _Open(mark, Span(mark.since_byte, mark.byte), _LATE_KH if self._exact else _LATE)
         if first:
             decided.append(Decided(mark.text, mark.artist, mark.title, mark.since_seconds, 0.0, change=False))

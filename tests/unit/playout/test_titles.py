@@ -189,12 +189,22 @@ def test_a_title_that_changed_while_the_mount_was_away() -> None:
 
 def test_a_title_after_a_time_without_is_looked_for_like_any_other() -> None:
     titles, stream = mount()
+    assert [(one.text, one.change) for one in saw(titles, stream, "A")] == [("A", False)]
+    titles.connected()
+    stream = MountStream(1000, "mp3")
     for text in (None, None):
         assert saw(titles, stream, text) == []
-    assert saw(titles, stream, "A") == []
+    assert saw(titles, stream, "B") == []
     assert titles.open
     (decided,) = titles.gone(stream)
-    assert (decided.text, decided.change) == ("A", True)
+    assert (decided.text, decided.change) == ("B", True)
+
+
+def test_the_first_title_of_all_is_no_change_however_late_it_comes() -> None:
+    titles, stream = mount()
+    for text in (None, None):
+        assert saw(titles, stream, text) == []
+    assert [(one.text, one.change) for one in saw(titles, stream, "A")] == [("A", False)]
 
 
 def test_what_waits_is_decided_when_the_next_title_comes_and_when_the_connection_ends() -> None:
