@@ -52,7 +52,10 @@ class Stage:
     def station(self, **options: Any) -> Iterator[Station]:
         """A station on the air: default loop and mount, every loop prepared, nothing left to do."""
         options.setdefault("automation", False)
-        with Station(self.place / "ours", Options(**options)) as station:
+        place = self.place / "ours"
+        # What the station before knew: one that trusted its mount's titles would wait for this one's, which has none.
+        shutil.rmtree(place / "state", ignore_errors=True)
+        with Station(place, Options(**options)) as station:
             settle(station)
             yield station
 
