@@ -97,8 +97,12 @@ def alertmanagers(answer: Mapping[str, Any], ready: bool) -> list[Verdict]:
 
 
 def alerts(answer: Mapping[str, Any]) -> list[Verdict]:
-    """What Prometheus itself complains about."""
-    firing = [one for one in answer.get("data", {}).get("alerts", []) if one.get("state") == "firing"]
+    """What Prometheus itself complains about. The Watchdog, which always fires, is no complaint."""
+    firing = [
+        one
+        for one in answer.get("data", {}).get("alerts", [])
+        if one.get("state") == "firing" and one.get("labels", {}).get("severity") != "none"
+    ]
     if not firing:
         return [Verdict(True, "alerts", "none fires")]
     verdicts = []

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]
+from ansible.template import Templar, trust_as_template  # type: ignore[import-untyped]
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 REPOSITORY = Path(__file__).parents[3]
@@ -105,16 +107,17 @@ def test_only_what_is_newer_than_the_process_has_changed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("database", "stations", "closed"),
+    ("database", "stations", "youtube", "closed"),
     [
-        ("127.0.0.1", {"demo": {}}, True),
-        ("127.0.0.1", {"demo": {"azuracast": None}}, True),
-        ("127.0.0.1", {"demo": {}, "jazz": {"azuracast": {"url": "https://radio.example.org"}}}, False),
-        ("10.0.0.21", {"demo": {}}, False),
+        ("127.0.0.1", {"demo": {}}, {}, True),
+        ("127.0.0.1", {"demo": {"azuracast": None}}, {}, True),
+        ("127.0.0.1", {"demo": {}, "jazz": {"azuracast": {"url": "https://radio.example.org"}}}, {}, False),
+        ("127.0.0.1", {"demo": {}}, {"demo": {"tube": {}}}, False),
+        ("10.0.0.21", {"demo": {}}, {}, False),
     ],
 )
 def test_radio_web_reaches_other_hosts_only_where_it_has_to(
-    database: str, stations: dict[str, object], closed: bool
+    database: str, stations: dict[str, object], youtube: dict[str, object], closed: bool
 ) -> None:
     environment = Environment(
         loader=FileSystemLoader(ROLE / "templates"), undefined=StrictUndefined, trim_blocks=True, autoescape=False
@@ -123,6 +126,7 @@ def test_radio_web_reaches_other_hosts_only_where_it_has_to(
         ansible_managed="",
         hook_service_database_host=database,
         hook_service_stations=stations,
+        hook_service_youtube_credentials=youtube,
         __hook_service_current="/opt/radio/current",
         __hook_service_credentials="/etc/radio/credentials",
         __hook_service_web_secrets=["api-token", "jazz.azuracast-key"],
@@ -130,3 +134,21 @@ def test_radio_web_reaches_other_hosts_only_where_it_has_to(
     assert ("IPAddressDeny=any" in unit.splitlines()) is closed
     assert "LoadCredential=jazz.azuracast-key:/etc/radio/credentials/jazz.azuracast-key" in unit.splitlines()
     assert "SystemCallFilter=~@privileged @resources" in unit.splitlines()
+
+
+def station_conf(**destination: object) -> str:
+    variables = {
+        "ansible_managed": "",
+        "item": "radio-output@demo",
+        "hook_service_stations": {"demo": {"destinations": {"tube": destination}}},
+        "hook_service_stream_keys": {"demo": {"tube": "key"}},
+        "__hook_service_credentials": "/etc/radio/credentials",
+    }
+    template = trust_as_template((ROLE / "templates/station.conf.j2").read_text())
+    return str(Templar(DataLoader(), variables).template(template))
+
+
+def test_asking_youtube_about_a_destination_does_not_interrupt_it() -> None:
+    asked = {"youtube": {"stream": "Ab-1", "rebind": True}}
+    assert station_conf(url="rtmp://a/live2", **asked) == station_conf(url="rtmp://a/live2")
+    assert station_conf(url="rtmp://b/live2", **asked) != station_conf(url="rtmp://a/live2")

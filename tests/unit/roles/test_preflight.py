@@ -68,8 +68,8 @@ TEN = [
      ("vault_api_token: still holds the placeholder CHANGE-ME", "openssl")),
     ("radio", "firewall_ssh_ports: []", "firewall_ssh_ports: 22", "firewall_ssh_ports:",
      ("firewall_ssh_ports: 22 is not a list", "after '- '")),
-    ("radio", "alert_webhooks: []", "alert_webhook: []", "alert_webhook:",
-     ("prometheus_alert_webhook: is not a variable", "did you mean prometheus_alert_webhooks?")),
+    ("radio", "alert_receivers: []", "alert_receiver: []", "alert_receiver:",
+     ("prometheus_alert_receiver: is not a variable", "did you mean prometheus_alert_receivers?")),
     ("radio", "common_timezone: Etc/UTC", "youtube_stream_key: 5f1e", "youtube_stream_key:",
      ("youtube_stream_key: has another name here", "hook_service_stream_keys.SHORTCODE")),
     ("radio", "switch_delay: 3.0", "switch_dela: 3.0", "switch_dela:",
@@ -140,6 +140,19 @@ MISTAKES = [
     ("radio", FADE, "    policies: {offline: slat}", "stations.demo.policies.offline: 'slat' is neither a policy"),
     ("radio", UTC, "hook_service_azuracast_keys: {demo: a}", "demo: is a key for an AzuraCast that is not asked"),
     ("radio", UTC, "hook_service_azuracast_keys: {jazz: a}", "jazz: is a key for a station that radio1 does not"),
+    (
+        "radio",
+        "# youtube: {stream: ID}",
+        "youtube: {strem: ID}",
+        "youtube.youtube.strem: is not a setting -> did you",
+    ),
+    (
+        "radio",
+        "# youtube: {stream: ID}",
+        "youtube: {stream: ID}",
+        "youtube.youtube: has no authorisation to ask YouTube",
+    ),
+    ("radio", UTC, "hook_service_youtube_credentials: {demo: {youtube: {}}}", "about which YouTube is not asked"),
     ("hosts.yml", "    monitoring:\n      hosts:\n        radio1:", "", "monitoring: the group is missing"),
     ("hosts.yml", "    stations:", "    station:", "stations: the group is missing -> put a host into stations; is"),
 ]
@@ -186,6 +199,19 @@ def test_a_key_of_azuracast_is_judged_without_being_shown(tmp_path: Path) -> Non
     mistakes = mistakes_of(inventory)
     assert ["hook_service_azuracast_keys.demo: is not an API key" in one for one in mistakes] == [True]
     assert "0123abcd" not in mistakes[0]
+
+
+def test_an_authorisation_for_youtube_is_judged_without_being_shown(tmp_path: Path) -> None:
+    inventory = Inventory(tmp_path)
+    inventory.replace("radio", "# youtube: {stream: ID}", "youtube: {stream: ID, rebind: true}")
+    whole = "{client_id: a, client_secret: s3cret, refresh_token: 1//s3cret}"
+    inventory.append("radio", f"hook_service_youtube_credentials: {{demo: {{youtube: {whole}}}}}\n")
+    assert mistakes_of(inventory) == []
+    inventory.replace("radio", "client_id: a, ", "")
+    mistakes = mistakes_of(inventory)
+    said = "hook_service_youtube_credentials.demo.youtube: has no usable client_id"
+    assert [said in one for one in mistakes] == [True]
+    assert "s3cret" not in mistakes[0]
 
 
 def test_whole_inventory_is_judged_whatever_the_limit(tmp_path: Path) -> None:

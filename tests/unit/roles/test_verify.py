@@ -210,7 +210,8 @@ def test_alerts_and_their_way_out() -> None:
     assert not judge.alertmanagers({}, ready=True)[0].ok
     assert judge.alerts({"data": {"alerts": []}})[0].ok
     firing = {"state": "firing", "labels": {"alertname": "OffAir"}, "annotations": {"runbook": "docs/x#y"}}
-    (verdict,) = judge.alerts({"data": {"alerts": [firing, {"state": "pending"}]}})
+    watchdog = {"state": "firing", "labels": {"alertname": "Watchdog", "severity": "none"}}
+    (verdict,) = judge.alerts({"data": {"alerts": [firing, watchdog, {"state": "pending"}]}})
     assert (verdict.ok, verdict.what, verdict.fix) == (False, "alert OffAir", "docs/x#y")
 
 
