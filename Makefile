@@ -24,7 +24,7 @@ TWO_AT_A_TIME = -n 2 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
-.PHONY: help setup station demo demo-down test lint format unit integration molecule bench roles-docs lock clean packages
+.PHONY: help setup station demo demo-down test lint format unit integration fuzz molecule bench roles-docs lock clean packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -55,7 +55,7 @@ demo-down: ## remove it
 	$(PY) -m tests.hosts.demo down
 
 test: lint ## everything: lint, unit, integration with the real processes, whole hosts
-	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit
+	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit tests/fuzz
 	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/integration
 	$(PY) -m tests.hosts.scenarios
 
@@ -76,6 +76,9 @@ unit: setup ## the unit tests alone
 
 integration: setup ## the integration tests alone
 	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/integration
+
+fuzz: setup ## 200,000 spoiled inputs for everything that comes from outside; a short version is part of the tests
+	$(PY) -m pytest $(TWO_AT_A_TIME) --hypothesis-profile fuzz --timeout 3600 tests/fuzz
 
 molecule: setup ## whole hosts alone: python -m tests.hosts.scenarios NAME runs one scenario
 	$(PY) -m tests.hosts.scenarios

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from fractions import Fraction
 from typing import Any
@@ -31,6 +32,8 @@ _AUDIO_DEMUXERS = (
     "amr",
 )
 _PROBE_SECONDS = 20.0
+_SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII)
+_CLOCK = re.compile(r"(\d{1,6}):(\d{1,6}):(\d{1,6})(\.\d{1,12})?", re.ASCII)
 # What playlists begin with. FFmpeg would not follow them here either; this is for the reason's sake.
 _PLAYLISTS = {
     b"#EXTM3U": "an HLS or M3U playlist",
@@ -159,22 +162,20 @@ def _seconds(stream: dict[str, Any], answer: dict[str, Any]) -> Fraction | None:
     """How long the picture lasts: the stream's own word, else the file's, else None."""
     tag = stream.get("tags", {}).get("DURATION")
     for text in (stream.get("duration"), _clock(tag), answer.get("format", {}).get("duration")):
-        try:
-            value = Fraction(str(text))
-        except (ValueError, ZeroDivisionError):
-            continue
-        if value > 0:
+        # Whoever made the file wrote the tag: a fraction takes "1/0" too, and computes every digit of "1e999999999".
+        value = Fraction(str(text)) if _SECONDS.fullmatch(str(text)) else Fraction(0)
+        if value:
             return value
     return None
 
 
 def _clock(text: object) -> str | None:
     """Matroska's 00:00:10.500000000 as seconds."""
-    parts = str(text).split(":")
-    try:
-        return str(int(parts[0]) * 3600 + int(parts[1]) * 60 + Fraction(parts[2])) if len(parts) == 3 else None
-    except ValueError:
+    found = _CLOCK.fullmatch(str(text))
+    if found is None:
         return None
+    hours, minutes, seconds, part = found.groups()
+    return f"{int(hours) * 3600 + int(minutes) * 60 + int(seconds)}{part or ''}"
 
 
 def _is_single(fd: int, demuxer: str, nice: int, cancel: threading.Event | None) -> bool:

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import re
 
+MAX_TITLE = 1024
+"""Characters kept of a title: twice what AzuraCast can send. A block of metadata has room for 4,080, Ogg for more,
+and everyone who is told of a title keeps it, and compares it.
+"""
 # The title ends where the block does or another field begins: it may hold quotes, and "';" itself.
 _TITLE = re.compile(rb"StreamTitle='(.*?)(?:';\s*\Z|';(?=[A-Za-z]\w*=)|\Z)", re.DOTALL)
 
@@ -66,11 +70,19 @@ def title_of(block: bytes) -> str:
 
 
 def decoded(text: bytes) -> str:
-    """Text that is UTF-8, as AzuraCast sends it, or else Latin-1, Icecast's own default; without space around it."""
+    """Text that is UTF-8, as AzuraCast sends it, or else Latin-1, Icecast's own default; without space around it, and
+    cut at `MAX_TITLE`.
+    """
     try:
-        return text.decode().strip()
+        found = text.decode()
     except UnicodeDecodeError:
-        return text.decode("latin-1").strip()
+        found = text.decode("latin-1")
+    return cut(found)
+
+
+def cut(text: str) -> str:
+    """The text without space around it, and no longer than a title may be."""
+    return text.strip()[:MAX_TITLE].rstrip()
 
 
 def split(text: str) -> tuple[str | None, str | None]:

@@ -101,7 +101,7 @@ class MountStream:
                 self._frames.feed(piece)
             elif self._ogg is not None:
                 for tags in self._ogg.feed(piece):
-                    text = " - ".join(part for part in (tags.artist, tags.title) if part)
+                    text = icy.cut(" - ".join(part for part in (tags.artist, tags.title) if part))
                     place = (tags.byte, tags.seconds)
                     marks.append(Mark(text, tags.artist, tags.title, *place, *place))
         data = b"".join(sound)

@@ -11,6 +11,7 @@ import struct
 from typing import NamedTuple
 
 from hook_service.playout.frames import Places
+from hook_service.playout.icy import cut
 
 _PAGE = struct.Struct("<4sBBqIIIB")
 _FIRST = 2
@@ -73,10 +74,11 @@ class OggCounter:
         found: list[Tags] = []
         at = 0
         while True:
-            at = buffer.find(b"OggS", at)
-            if at < 0:
-                at = max(0, len(buffer) - 3)
+            begin = buffer.find(b"OggS", at)
+            if begin < 0:
+                at = max(at, len(buffer) - 3)  # what belongs to a page is not looked at again
                 break
+            at = begin
             if at + _PAGE.size > len(buffer):
                 break
             _, version, flags, granule, serial, _, _, segments = _PAGE.unpack_from(buffer, at)
@@ -182,10 +184,11 @@ def comments(packet: bytes, begin: bytes) -> dict[str, str]:
                 break
             name, _, value = packet[at : at + length].decode(errors="replace").partition("=")
             at += length
-            value = value.strip()
+            # There is room for 256 KB: whoever compares such a title with a song's would be at it for minutes.
+            value = cut(value)
             if value:
                 name = name.upper()
-                found[name] = f"{found[name]}, {value}" if name in found else value
+                found[name] = cut(f"{found[name]}, {value}") if name in found else value
     except struct.error:
         pass  # cut off: what was before counts
     return found

@@ -104,6 +104,7 @@ class Outbox:
         mapping_id: int | None,
         started_at: float,
         publisher_pid: int | None = None,
+        request_id: str | None = None,
     ) -> None:
         """A track's loop went on the air at `started_at` (unix seconds). Ends the station's earlier plays."""
         body = records.play_started(
@@ -114,14 +115,22 @@ class Outbox:
             mapping_id=mapping_id,
             started_at=started_at,
             publisher_pid=publisher_pid,
+            request_id=request_id,
         )
         self._put(records.PLAY_STARTED, body)
 
     def play_told(
-        self, event_id: UUID | str, event: TrackEvent, *, loop: str | None, rule: str | None, mapping_id: int | None
+        self,
+        event_id: UUID | str,
+        event: TrackEvent,
+        *,
+        loop: str | None,
+        rule: str | None,
+        mapping_id: int | None,
+        request_id: str | None = None,
     ) -> None:
         """More is known of a play that was recorded; `loop` and `rule` None where its picture stayed what it was."""
-        body = records.play_told(event_id, event, loop=loop, rule=rule, mapping_id=mapping_id)
+        body = records.play_told(event_id, event, loop=loop, rule=rule, mapping_id=mapping_id, request_id=request_id)
         self._put(records.PLAY_TOLD, body)
 
     def play_ended(

@@ -40,7 +40,7 @@ def read_cursor(cursor: str | None) -> tuple[str | None, int | None]:
         return None, None
     try:
         value, row_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise ValueError("cursor: is not one that was given out") from None
     if not isinstance(value, str) or not isinstance(row_id, int) or "\x00" in value:
         raise ValueError("cursor: is not one that was given out")

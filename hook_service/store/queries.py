@@ -18,14 +18,14 @@ from .pool import Pool, reason, transaction
 
 _HISTORY: Final[LiteralString] = """
 SELECT id, event_id, station, track_key, artist, title, album, azuracast_song_id, loop_file_path, mapping_id,
-    resolved_by, started_at, ended_at, duration_seconds::float8 AS duration_seconds, ffmpeg_pid, had_errors,
-    error_message
+    resolved_by, request_id, started_at, ended_at, duration_seconds::float8 AS duration_seconds, ffmpeg_pid,
+    had_errors, error_message
 FROM play_history
 WHERE (%(station)s::text IS NULL OR station = %(station)s)
     AND (%(since)s::timestamptz IS NULL OR started_at >= %(since)s)
     AND (%(until)s::timestamptz IS NULL OR started_at < %(until)s)
     AND (%(pattern)s::text IS NULL OR track_key LIKE %(key_pattern)s OR artist ILIKE %(pattern)s
-        OR title ILIKE %(pattern)s OR album ILIKE %(pattern)s)
+        OR title ILIKE %(pattern)s OR album ILIKE %(pattern)s OR request_id = %(exact)s)
     AND (%(after_time)s::timestamptz IS NULL OR (started_at, id) < (%(after_time)s, %(after_id)s))
 ORDER BY started_at DESC, id DESC
 LIMIT %(limit)s
@@ -99,8 +99,8 @@ class Queries:
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:
-        """Plays, the latest first. `q` is looked for in artist, title, album and track key."""
-        values = {"station": station, "since": since, "until": until, **patterns(q)}
+        """Plays, the latest first. `q` is looked for in artist, title, album and track key, or is a request id."""
+        values = {"station": station, "since": since, "until": until, "exact": q and q.strip(), **patterns(q)}
         return self._by_time(_HISTORY, values, "started_at", cursor, limit)
 
     def errors(

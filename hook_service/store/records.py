@@ -38,10 +38,10 @@ _PLAY_STARTED: Final[LiteralString] = """
 WITH played AS (
     INSERT INTO play_history (
         event_id, station, track_key, artist, title, album, azuracast_song_id, loop_file_path, started_at,
-        ffmpeg_pid, resolved_by, mapping_id
+        ffmpeg_pid, resolved_by, request_id, mapping_id
     ) VALUES (
         %(event_id)s, %(station)s, %(track_key)s, %(artist)s, %(title)s, %(album)s, %(song_id)s, %(loop)s,
-        to_timestamp(%(started_at)s::float8), %(pid)s, %(rule)s,
+        to_timestamp(%(started_at)s::float8), %(pid)s, %(rule)s, %(request_id)s,
         (SELECT id FROM track_mappings WHERE id = %(mapping_id)s::integer FOR KEY SHARE)
     )
     ON CONFLICT (event_id) DO NOTHING
@@ -59,7 +59,7 @@ WITH before AS (
     UPDATE play_history AS play
     SET track_key = %(track_key)s, artist = %(artist)s, title = %(title)s, album = %(album)s,
         azuracast_song_id = %(song_id)s, loop_file_path = coalesce(%(loop)s, loop_file_path),
-        resolved_by = coalesce(%(rule)s, resolved_by),
+        resolved_by = coalesce(%(rule)s, resolved_by), request_id = coalesce(%(request_id)s, request_id),
         mapping_id = CASE WHEN %(rule)s::text IS NULL THEN play.mapping_id ELSE
             (SELECT id FROM track_mappings WHERE id = %(mapping_id)s::integer FOR KEY SHARE) END
     FROM before
@@ -129,7 +129,8 @@ def apply(connection: psycopg.Connection[Any], kind: str, body: str) -> None:
 
     Raises psycopg.Error, and ValueError or KeyError for a record that is not one.
     """
-    values = json.loads(body)
+    # What was written before there were request ids has none.
+    values = {"request_id": None, **json.loads(body)}
     try:
         for statement in _STATEMENTS[kind]:
             connection.execute(statement, values)
@@ -148,6 +149,7 @@ def play_started(
     mapping_id: int | None,
     started_at: float,
     publisher_pid: int | None,
+    request_id: str | None = None,
 ) -> str:
     """The body of a record: this track's loop went on the air. `started_at` is unix seconds."""
     return _dump(
@@ -160,12 +162,19 @@ def play_started(
             "mapping_id": mapping_id,
             "started_at": started_at,
             "pid": publisher_pid,
+            "request_id": _id(request_id),
         }
     )
 
 
 def play_told(
-    event_id: UUID | str, event: TrackEvent, *, loop: str | None, rule: str | None, mapping_id: int | None
+    event_id: UUID | str,
+    event: TrackEvent,
+    *,
+    loop: str | None,
+    rule: str | None,
+    mapping_id: int | None,
+    request_id: str | None = None,
 ) -> str:
     """The body of a record: more is known of that play. `loop` and `rule` None: its picture stayed what it was."""
     return _dump(
@@ -175,6 +184,7 @@ def play_told(
             "loop": loop and loop[:1024],
             "rule": rule and rule[:32],
             "mapping_id": mapping_id,
+            "request_id": _id(request_id),
         }
     )
 
@@ -232,6 +242,10 @@ def _song(event: TrackEvent) -> dict[str, Any]:
         "album": event.album[:512],
         "song_id": event.song_id and event.song_id[:128],
     }
+
+
+def _id(request_id: str | None) -> str | None:
+    return request_id[:64] if request_id else None
 
 
 def _context(context: Mapping[str, Any]) -> str:

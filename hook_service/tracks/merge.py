@@ -38,7 +38,7 @@ def tell(plot: Plot, scene: Scene, times: dict[str, float]) -> None:
 
 def enrich(plot: Plot, scene: Scene, told: Told) -> None:
     """An event tells more of a scene that a title began."""
-    scene.event, scene.alone, scene.request_id = told.event, False, told.request_id
+    scene.event, scene.alone, scene.request_id = told.event, False, told.request_id or scene.request_id
     tell(plot, scene, told.times)
     if scene.stage == "shown":
         scene.enriched = True

@@ -46,6 +46,19 @@ class Problem(Exception):
         return json.dumps(document).encode()
 
 
+def documented(api: dict[str, Any]) -> dict[str, Any]:
+    """An OpenAPI document in which errors are what they are answered with: the library that writes it knows one media
+    type for everything, and takes what is wrong with a request for a list of documents.
+    """
+    problem = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
+    for path in api["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    response["content"] = {MEDIA_TYPE: problem}
+    return api
+
+
 def phrase(status: int) -> str:
     """The reason phrase of an HTTP status."""
     try:

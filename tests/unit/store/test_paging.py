@@ -16,7 +16,7 @@ def test_page_and_its_cursor() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "====", "[1, 2]", '["a"]', '["a", "b"]', '["a\\u0000", 1]', '{"a": 1, "b": 2}']
+    "text", ["[" * 1500, "x", "====", "[1, 2]", '["a"]', '["a", "b"]', '["a\\u0000", 1]', '{"a": 1, "b": 2}']
 )
 def test_foreign_cursors(text: str) -> None:
     for cursor in (text, base64.urlsafe_b64encode(text.encode()).decode()):

@@ -70,3 +70,10 @@ def test_play() -> None:
     assert len(values["artist"]) <= 512
     assert len(values["song_id"]) == 128
     assert len(values["track_key"]) <= 512
+
+
+def test_the_request_of_a_play() -> None:
+    event = TrackEvent(station="demo", artist="A", title="T")
+    told = records.play_told("id", event, loop=None, rule=None, mapping_id=None, request_id="r" * 99)
+    assert json.loads(told)["request_id"] == "r" * 64
+    assert json.loads(records.play_told("id", event, loop=None, rule=None, mapping_id=None))["request_id"] is None
