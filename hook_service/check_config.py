@@ -1,7 +1,8 @@
 """`radio-check-config`: says what is wrong with the configuration, a line for each fault.
 
-With `--plan STATION` it prints what `hook_service.settings` reads: the playout and the output have the configuration
-validated by this process, which ends again, and never hold what that takes.
+With `--plan STATION` it prints what `hook_service.settings` reads, with `--plan '*'` a list of that for all stations:
+the playout, the output and the monitor have the configuration validated by this process, which ends again, and never
+hold what that takes.
 """
 
 from __future__ import annotations
@@ -52,9 +53,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         host = load(arguments.config)
         problems = [] if arguments.plan else host.missing_credentials()
-        if arguments.plan and arguments.plan not in host.stations:
+        plan: dict[str, Any] | list[dict[str, Any]] | None = None
+        if arguments.plan == "*":
+            plan = [_plan(host, shortcode) for shortcode in host.stations]
+        elif arguments.plan in host.stations:
+            plan = _plan(host, arguments.plan)
+        elif arguments.plan:
             problems = [f"has no station {arguments.plan!r}; it has: {', '.join(host.stations)}"]
-        plan = _plan(host, arguments.plan) if arguments.plan and not problems else None
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1

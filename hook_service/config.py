@@ -7,15 +7,16 @@ silently ignored is found at 3 a.m.
 Secrets are never in the YAML file. They are files named after their use in `$CREDENTIALS_DIRECTORY`
 (systemd's `LoadCredential=`) or, where that is unset, in `paths.credentials`:
 
-==========================  ==================================================================
-`database-password`         password of the role in `database.dsn` (optional)
-`webhook-password`          AzuraCast's Basic auth password for the user `webhook.user`
-`webhook-secret`            value of the `X-Webhook-Secret` header, for senders that can send one
-`webhook-token`             last path segment of `/webhook/azuracast/<token>`
-`api-token`                 the operator's bearer token
-`STATION.azuracast-key`     API key for a station's now-playing API that asks for one (optional)
-`STATION.DESTINATION.key`   stream key of a destination (SRT: its stream id)
-==========================  ==================================================================
+==============================  ==============================================================
+`database-password`             password of the role in `database.dsn` (optional)
+`webhook-password`              AzuraCast's Basic auth password for the user `webhook.user`
+`webhook-secret`                value of the `X-Webhook-Secret` header, for senders that can send one
+`webhook-token`                 last path segment of `/webhook/azuracast/<token>`
+`api-token`                     the operator's bearer token
+`STATION.azuracast-key`         API key for a station's now-playing API that asks for one (optional)
+`STATION.DESTINATION.key`       stream key of a destination (SRT: its stream id)
+`STATION.DESTINATION.youtube`   authorisation to ask YouTube about a destination that has `youtube` (JSON)
+==============================  ==============================================================
 """
 
 from __future__ import annotations
@@ -25,20 +26,21 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from hook_service.config_destinations import Destination, YouTube
 from hook_service.config_policies import AzuraCast, Policies
 from hook_service.config_values import Address, Clock, LoopName, Name, Seconds, Section, Whole, port_is_good
 from hook_service.library.profiles import BUILT_IN, Profile
+from hook_service.youtube.credentials import parse
 
 DEFAULT_PATH = Path("/etc/radio/radio.yml")
 WEBHOOK_CREDENTIALS = ("webhook-password", "webhook-secret", "webhook-token")
-_DESTINATION_SCHEMES = ("rtmp", "rtmps", "srt")
 
 
 class ConfigError(Exception):
@@ -46,8 +48,9 @@ class ConfigError(Exception):
 
     def __init__(self, path: Path, problems: list[str]) -> None:
         self.path = path
-        self.problems = problems
-        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+        # A name in quotes may hold line breaks; each problem is one line all the same.
+        self.problems = [" ".join(problem.splitlines()) for problem in problems]
+        super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
 
 
 class _Loader(yaml.SafeLoader):
@@ -165,23 +168,6 @@ class Daypart(Section):
     loop: LoopName
 
 
-class Destination(Section):
-    """A platform's ingest, without its key."""
-
-    url: str
-    backup_of: str | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _ingest(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in _DESTINATION_SCHEMES or not parts.hostname or not port_is_good(value):
-            raise ValueError(f"is not an ingest; write {', '.join(s + '://host/…' for s in _DESTINATION_SCHEMES)}")
-        if parts.username or parts.password:
-            raise ValueError("holds a user or password; take it out, the key belongs into its credential file")
-        return value.rstrip("/")
-
-
 class Station(Section):
     """One AzuraCast station, under its shortcode."""
 
@@ -245,6 +231,26 @@ class Host(Section):
             if name in BUILT_IN:
                 raise ValueError(f"profiles.{name}: is a profile that ships; give yours another name")
         return self
+
+    @model_validator(mode="after")
+    def _one_watcher_each(self) -> Host:
+        # Two that bind one stream anew would make two broadcasts of it.
+        seen: dict[str, str] = {}
+        for key, settings in self.youtube():
+            place = f"stations.{key.replace('.', '.destinations.')}.youtube.stream"
+            first = seen.setdefault(settings.stream, place)
+            if first != place:
+                raise ValueError(f"{place}: is the same as {first}; leave it to that one, which is asked about both")
+        return self
+
+    def youtube(self) -> list[tuple[str, YouTube]]:
+        """`STATION.DESTINATION` and settings of every destination about which YouTube is asked."""
+        return [
+            (f"{shortcode}.{name}", destination.youtube)
+            for shortcode, station in self.stations.items()
+            for name, destination in station.destinations.items()
+            if destination.youtube is not None
+        ]
 
     @property
     def credentials(self) -> Path:
@@ -318,12 +324,31 @@ class Host(Section):
         for shortcode, station in self.stations.items():
             if station.azuracast is not None:
                 has(f"{shortcode}.azuracast-key")
+        lines += self._unusable_authorisations()
         for shortcode, station in self.stations.items() if keys else ():
             for name, destination in station.destinations.items():
                 key = f"{shortcode}.{name}.key"
                 if destination.url.startswith("rtmp") and not has(key):
                     where = self.credentials / key
                     lines.append(f"stations.{shortcode}.destinations.{name}: no stream key; put it into {where}")
+        return lines
+
+    def _unusable_authorisations(self) -> list[str]:
+        lines = []
+        for key, _ in self.youtube():
+            where = self.credentials / f"{key}.youtube"
+            try:
+                text = self.secret(where.name)
+                if text is not None:
+                    parse(text)
+            except OSError as error:
+                lines.append(f"the credential {where} can't be read ({error.strerror}); mend or replace it")
+            except ValueError as error:
+                lines.append(f"the credential {where} {error}")
+            else:
+                if text is None:
+                    place = f"stations.{key.replace('.', '.destinations.')}.youtube"
+                    lines.append(f"{place}: no authorisation; make {where} with hook_service.youtube.authorise")
         return lines
 
 
@@ -372,11 +397,11 @@ def _explain(item: dict[str, Any]) -> str:
 def _siblings(location: tuple[int | str, ...]) -> list[str]:
     """The settings that exist beside an unknown key."""
     model: type[BaseModel] = Host
+    own = False  # a name of the operator's own, such as a station's shortcode, which may be a setting's as well
     for part in location[:-1]:
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(part)
-        if field is None:  # a name of the operator's own, such as a station's shortcode
+        field = None if own or isinstance(part, int) else model.model_fields.get(part)
+        own = field is not None and get_origin(field.annotation) is dict
+        if field is None:
             continue
         candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
         nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]

@@ -55,6 +55,11 @@ class Station:
         return self.run / f"output-{self.shortcode}.sock"
 
     @property
+    def monitor_socket(self) -> Path:
+        """Where the monitor tells what it sees and hears."""
+        return self.run / "monitor.sock"
+
+    @property
     def prepare_socket(self) -> Path:
         """Where loops are asked for at once."""
         return self.run / "prepare.sock"
@@ -77,8 +82,17 @@ def from_plan(plan: dict[str, Any]) -> Station:
 
 def load(config: Path, shortcode: str) -> Station:
     """The settings of one station; exits with the configuration's own messages where it is wrong."""
-    command = [sys.executable, "-m", "hook_service.check_config", "--config", str(config), "--plan", shortcode]
+    return from_plan(_plan(config, shortcode))
+
+
+def load_all(config: Path) -> list[Station]:
+    """The settings of every station; exits as `load` does."""
+    return [from_plan(plan) for plan in _plan(config, "*")]
+
+
+def _plan(config: Path, which: str) -> Any:
+    command = [sys.executable, "-m", "hook_service.check_config", "--config", str(config), "--plan", which]
     answer = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if answer.returncode != 0:
         raise SystemExit(answer.returncode)
-    return from_plan(json.loads(answer.stdout))
+    return json.loads(answer.stdout)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["FILE_HEADER", "Frame", "LoopDamaged", "Tag", "frames_of", "nal_types", "scan"]
+__all__ = ["FILE_HEADER", "Frame", "LoopDamaged", "Tag", "frames_of", "is_keyframe", "nal_types", "scan"]
 
 FILE_HEADER = b"FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00"
 TAG_HEADER = 11
@@ -48,7 +48,12 @@ class Tag(NamedTuple):
     @property
     def is_keyframe(self) -> bool:
         """Whether this is an IDR frame."""
-        return self.body[:5] == _KEYFRAME
+        return is_keyframe(self.body)
+
+
+def is_keyframe(body: bytes) -> bool:
+    """Whether the body of a video tag is an IDR frame's."""
+    return body[:5] == _KEYFRAME
 
 
 def scan(data: bytes, offset: int = 0) -> Iterator[Tag]:

@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 
 from .directory import Directory, count
-from .flv import Frame, LoopDamaged, frames_of
+from .flv import TAG_HEADER, Frame, LoopDamaged, frames_of, is_keyframe
 from .growing import GrowingLoop
 from .names import BODY, ENTRY, INDEX, PARTIAL, PLAN
 
@@ -80,6 +80,23 @@ class PreparedLoop(Directory):
             if not (len(self._entry) == 2 and start < end <= start + _GOP_LIMIT and self.size(ENTRY) == end):
                 self.close()
                 raise LoopDamaged(f"{self.path}: {ENTRY} is not what {INDEX} says")
+
+    def keyframe(self, n: int, size: int | None = None) -> bytes | None:
+        """The body of GOP `n`'s keyframe alone; None where it does not have the `size` that is asked for.
+
+        Raises LoopDamaged where no keyframe is there, IndexError for a GOP that does not exist.
+        """
+        if not 0 <= n < self.gops:
+            raise IndexError(f"GOP {n} of {self.gops}")
+        offset = self._offsets[n]
+        header = self.read(BODY, offset, TAG_HEADER)
+        length = int.from_bytes(header[1:4], "big")
+        if size is not None and length != size:
+            return None
+        body = self.read(BODY, offset + TAG_HEADER, length)
+        if len(body) != length or not is_keyframe(body):
+            raise LoopDamaged(f"{self.path}/{BODY}: no keyframe at byte {offset}")
+        return body
 
     def read_gop(self, n: int, entry: bool = False) -> list[Frame]:
         """GOP `n` (0 to `gops` - 1) with one pread. `entry` asks for the faded-in first GOP where there is one.

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -103,13 +104,16 @@ class Service:
     def status(self) -> dict[str, Any]:
         """The answer to the op `status`."""
         items, encoding = self._items, self._preparer.encoding()
-        count = {state: sum(item.state == state for item in items) for state in ("queued", "ready", "refused")}
+        count = Counter(item.state for item in items)
         return {
             "ok": True,
             "queued": max(0, count["queued"] - len(encoding)),
             "encoding": encoding,
             "prepared": count["ready"],
             "refused": count["refused"],
+            "unreadable": count["unreadable"],
+            # Of the queued: what was tried, failed, and is tried again later.
+            "postponed": sum(item.state == "queued" and _key(item) in self._later for item in items),
             "database": "up" if self._queue.is_up else "down",
         }
 

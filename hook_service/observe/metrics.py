@@ -254,9 +254,12 @@ class SourcesCollector(Collector):
 
 
 class GaugesCollector(Collector):
-    """Values without labels that are read at scrape time: name, help, and where the value comes from."""
+    """Values without labels that are read at scrape time: name, help, and where the value comes from.
 
-    def __init__(self, *gauges: tuple[str, str, Callable[[], float]]) -> None:
+    One that can't be told now is None, and is left out.
+    """
+
+    def __init__(self, *gauges: tuple[str, str, Callable[[], float | None]]) -> None:
         self._gauges = gauges
 
     def describe(self) -> Iterable[Metric]:
@@ -266,7 +269,16 @@ class GaugesCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """All of them."""
         for name, text, read in self._gauges:
-            yield GaugeMetricFamily(name, text, value=read())
+            value = read()
+            if value is not None:
+                yield GaugeMetricFamily(name, text, value=value)
+
+
+def preparations_failed(preparation: Status | None) -> float | None:
+    """Loops that can't be prepared now, of what radio-prepare tells of itself; None where it tells nothing."""
+    if preparation is None or not preparation.get("ok"):
+        return None
+    return float(sum(int(preparation.get(state) or 0) for state in ("refused", "unreadable", "postponed")))
 
 
 def processes(status: Status | None) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ _COPY = ["-map", "0:v:0", "-map", "0:a:0", "-c", "copy", "-copyts"]
 _DITHER = (
     "aformat=sample_fmts=fltp,aresample=44100:osf=s16:dither_method=triangular:dither_scale=4,aresample=osf=fltp"
 )
+# Nobody sees what the deblocking filter would have smoothed in so small a picture.
+_KEYFRAMES_IN = ["-threads", "1", "-flags", "low_delay", "-skip_loop_filter", "all", "-f", "flv", "-i", "pipe:0"]
 _FLV = ["-tag:v", "7", "-tag:a", "10", "-flvflags", "no_duration_filesize", "-f", "flv"]
 
 
@@ -87,3 +89,39 @@ def destination_secrets(target: Destination) -> str:
         return f"streamid={target.key}\n"
     app = parts.path.strip("/") + (f"?{parts.query}" if parts.query else "")
     return f"rtmp_app={app}\nrtmp_playpath={target.key}\n"
+
+
+def monitor(width: int, height: int) -> list[str]:
+    """FLV with keyframes and sound comes in; grey pictures of this size go to the side, levels to standard output.
+
+    Levels are of every tenth of a second: EBU R128's loudness and the highest sample, as `ametadata` prints them.
+    """
+    levels = (
+        "ebur128=metadata=1:framelog=verbose,"
+        "astats=metadata=1:reset=1:measure_perchannel=none:measure_overall=Peak_level,"
+        "ametadata=mode=print:file=-:direct=1"
+    )
+    return [
+        *_QUIET[:-1],
+        # What is damaged or out of order is for the figures, not for the log.
+        *("error", "-filter_threads", "1"),
+        *_PROBE,
+        *_KEYFRAMES_IN,
+        *_grey(width, height),
+        *("-flush_packets", "1", "{side}"),
+        # As the filters give it: to convert it would cost more than all else that is done with it.
+        *("-map", "0:a:0", "-af", levels, "-c:a", "pcm_f64le", "-f", "null", "-"),
+    ]
+
+
+def grey_pictures(width: int, height: int) -> list[str]:
+    """Keyframes in FLV on standard input: grey pictures of this size on standard output."""
+    return [*_QUIET, *_PROBE, *_KEYFRAMES_IN, *_grey(width, height), "pipe:1"]
+
+
+def _grey(width: int, height: int) -> list[str]:
+    """Every picture that comes, at once, a byte of luma a pixel."""
+    return [
+        *("-map", "0:v:0", "-vf", f"scale={width}:{height}:flags=area,format=gray", "-fps_mode", "passthrough"),
+        *("-c:v", "rawvideo", "-f", "rawvideo"),
+    ]

@@ -212,6 +212,7 @@ class Playout:
             "next": self._lines.next_key,
             "publishing": self._lines.current.process.state is State.RUNNING,
             "keyframe_at": self._clock.when(due) / NS,
+            "flv_ms": self._lines.current.flv_ms,
         }
 
     def _moved(self, message: Message) -> Message:

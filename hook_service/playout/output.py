@@ -24,6 +24,7 @@ from hook_service.playout import commands, state
 from hook_service.playout.control import Control, Message
 from hook_service.playout.lines import other_key
 from hook_service.playout.process import Process
+from hook_service.playout.procfs import queued_bytes
 from hook_service.playout.reactor import Reactor
 from hook_service.playout.supervise import Policy, State
 
@@ -34,6 +35,40 @@ POLICY = Policy(stale=8.0, spawning=12.0, backoff=0.5, backoff_limit=16.0, slow=
 # so long before a keyframe, it is there when the keyframe comes.
 _MOVE_LEAD_SECONDS = 0.8
 _MOVE_PATIENCE_SECONDS = 15.0
+# FFmpeg tells of its progress every second, unless it waits for its platform.
+_PROGRESS_SECONDS = 1.5
+
+
+class Lag:
+    """How far what a destination's FFmpeg has sent is behind the timeline.
+
+    Its `-progress` counts from the first frame that it was given, which came right from the timeline: the least that
+    it was ever behind is what it is behind by nature.
+    """
+
+    def __init__(self) -> None:
+        self._of: tuple[int | None, str] | None = None
+        self._told_at = 0.0
+        self._behind = self._least = 0.0
+
+    def seconds(
+        self, process: Process, key: str, timeline: tuple[str, float, float] | None, now: float
+    ) -> float | None:
+        """Seconds behind; None before anything was sent.
+
+        `timeline` is a line's key, its time in seconds, and the `now` at which it was that.
+        """
+        if timeline is None or timeline[0] != key or process.state is not State.RUNNING or not process.progress:
+            return None
+        if self._of != (process.pid, key):
+            self._of, self._told_at, self._least = (process.pid, key), 0.0, float("inf")
+        if process.told_at != self._told_at:
+            self._told_at = process.told_at
+            line_seconds = timeline[1] + self._told_at - timeline[2]
+            self._behind = line_seconds - process.progress["out_time_ms"] / 1000
+            self._least = min(self._least, self._behind)
+        waits = max(0.0, now - self._told_at - _PROGRESS_SECONDS)
+        return round(self._behind - self._least + waits, 3)
 
 
 class Destination:
@@ -50,6 +85,8 @@ class Destination:
     ) -> None:
         self.target = target
         self.relay_key = key
+        self.lag_seconds: float | None = None
+        self._lag = Lag()
         self._station = station
         self._secrets = station.run / f"destination-{station.shortcode}-{target.name}.ffpreset"
         self.process = Process(
@@ -75,6 +112,21 @@ class Destination:
     def _redact(self, text: str) -> str:
         return text.replace(self.target.key, "***") if self.target.key else text
 
+    def look(self, timeline: tuple[str, float, float] | None) -> None:
+        """To be called every second, with where the timeline is."""
+        self.lag_seconds = self._lag.seconds(self.process, self.relay_key, timeline, time.monotonic())
+
+    def status(self) -> Message:
+        """For the control socket."""
+        pid = self.process.pid
+        return {
+            **self.process.status(),
+            "relay_key": self.relay_key,
+            "backup_of": self.target.backup_of,
+            "queue_bytes": None if pid is None else queued_bytes(pid),
+            "lag_seconds": self.lag_seconds,
+        }
+
     def forget_secrets(self) -> None:
         """Take the option file away."""
         self._secrets.unlink(missing_ok=True)
@@ -96,6 +148,7 @@ class Output:
         self._moving: tuple[Destination, float] | None = None
         self._next_key: str | None = None
         self._keyframe_at = 0.0
+        self._timeline: tuple[str, float, float] | None = None
 
     def run(self) -> None:
         """Keep every destination going until asked to end."""
@@ -127,9 +180,16 @@ class Output:
         """Ask the playout which key is on the air; while it is away, the last one stands."""
         lineup = self._lineup()
         if lineup is None:
+            for destination in self._destinations:
+                destination.lag_seconds = None  # behind what?
             return
         self._key, self._next_key = lineup["current"], lineup["next"]
         self._keyframe_at = float(lineup["keyframe_at"])
+        # A playout of an older release does not tell its time.
+        if lineup.get("flv_ms") is not None:
+            self._timeline = (self._key, lineup["flv_ms"] / 1000, time.monotonic())
+        for destination in self._destinations:
+            destination.look(self._timeline)
         self._move()
 
     def _move(self) -> None:
@@ -176,10 +236,7 @@ class Output:
         )
 
     def _status(self, _message: Message) -> Message:
-        processes = [
-            {**d.process.status(), "relay_key": d.relay_key, "backup_of": d.target.backup_of}
-            for d in self._destinations
-        ]
+        processes = [destination.status() for destination in self._destinations]
         return {"station": self._station.shortcode, "pid": os.getpid(), "processes": processes}
 
     def _stop(self) -> None:

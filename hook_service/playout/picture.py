@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 Frame = tuple[bytes, bool]
@@ -121,7 +121,8 @@ class Item:
     reason: Reason
     at: int = 0
     """Not before this position of the timeline (ns)."""
-    context: dict[str, object] = field(default_factory=dict)
+    request_id: str | None = None
+    """The request that it goes back to, for the log."""
 
 
 class Picture:
@@ -173,13 +174,13 @@ class Picture:
         self.fall_back(self.item.cursor.failed or "the disk did not give its next pictures in time")
 
     def _show_behind(self) -> None:
-        play_id = self.item.play_id
+        play_id, request_id = self.item.play_id, self.item.request_id
         if self.default is not None:
             item, self.default = self.default, None
-            item.play_id, item.reason = play_id, "default"
+            item.play_id, item.reason, item.request_id = play_id, "default", request_id
         else:
             self._slate.rewind()
-            item = Item(self._slate, SLATE, play_id, "slate")
+            item = Item(self._slate, SLATE, play_id, "slate", request_id=request_id)
         self._show(item)
 
     def _show(self, item: Item) -> None:

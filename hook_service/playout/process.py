@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from hook_service.playout.procfs import cpu_seconds
 from hook_service.playout.reactor import Reactor
 from hook_service.playout.supervise import Action, Policy, State, Supervision
 
 _log = logging.getLogger("radio.process")
-_TICKS = os.sysconf("SC_CLK_TCK")
 _LAST_WORDS = 5
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+\]")  # FFmpeg's "[rtmp @ 0x55c9187]"
 
@@ -29,6 +29,8 @@ class Pipes:
 
     stdin: int | None
     stdout: int | None
+    side: int | None = None
+    """Where a child writes that has two things to tell: what its command calls `{side}`."""
 
 
 class Process:
@@ -49,6 +51,7 @@ class Process:
         stdin: bool = False,
         stdout: bool = False,
         progress: bool = False,
+        side: bool = False,
         on_spawn: Callable[[Pipes], None] | None = None,
         on_exit: Callable[[], None] | None = None,
         on_state: Callable[[Process], None] | None = None,
@@ -64,7 +67,7 @@ class Process:
         """From FFmpeg's own `-progress`: `bytes` written, `out_time_ms`, and `kbps` over its last interval."""
         self._reactor = reactor
         self._command = command
-        self._pipe_wanted = (stdin, stdout, progress)
+        self._pipe_wanted = (stdin, stdout, progress, side)
         self._on_spawn = on_spawn
         self._on_exit = on_exit
         self._on_state = on_state
@@ -79,7 +82,8 @@ class Process:
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._partial: dict[str, bytes] = {}
         self._telling: dict[str, str] = {}
-        self._told_at = 0.0
+        self.told_at = 0.0
+        """When FFmpeg told of that last, in seconds of a monotonic clock."""
         self._since_unix = time.time()
         reactor.every(0.25, self.check)
 
@@ -142,7 +146,7 @@ class Process:
 
     def _spawn(self) -> None:
         before = self.state
-        stdin, stdout, progress = self._pipe_wanted
+        stdin, stdout, progress, side = self._pipe_wanted
         ours: list[int] = []
         theirs: list[int] = []
 
@@ -159,12 +163,12 @@ class Process:
             own_out, child_out = pipe(child_reads=False) if stdout else (None, subprocess.DEVNULL)
             own_err, child_err = pipe(child_reads=False)
             arguments = ["setpriv", "--pdeathsig", "KILL", "--", *self._command()]
-            passed: tuple[int, ...] = ()
-            own_progress = None
-            if progress:
-                own_progress, child_progress = pipe(child_reads=False)
-                passed = (child_progress,)
-                arguments = [a.replace("{progress}", f"pipe:{child_progress}") for a in arguments]
+            own: dict[str, int] = {}
+            passed: list[int] = []
+            for name in ("{progress}",) * progress + ("{side}",) * side:
+                own[name], child = pipe(child_reads=False)
+                passed.append(child)
+                arguments = [argument.replace(name, f"pipe:{child}") for argument in arguments]
             self._child = subprocess.Popen(
                 arguments,
                 stdin=child_in,
@@ -196,12 +200,12 @@ class Process:
         self.progress = {}
         self._reactor.on_readable(self._pidfd, self._exited)
         self._reactor.on_readable(own_err, partial(self._lines, own_err, "stderr", self._said))
-        if own_progress is not None:
+        if (own_progress := own.get("{progress}")) is not None:
             self._reactor.on_readable(own_progress, partial(self._lines, own_progress, "progress", self._told))
         self.supervision.spawned(time.monotonic())
         self._tell(before)
         if self._on_spawn is not None:
-            self._on_spawn(Pipes(own_in, own_out))
+            self._on_spawn(Pipes(own_in, own_out, own.get("{side}")))
 
     def _lines(self, file: int, stream: str, take: Callable[[str], None]) -> bool:
         """Take the lines that are there; whether there may be more."""
@@ -236,10 +240,10 @@ class Process:
         before, now = self.progress, time.monotonic()
         # Before the first packet FFmpeg tells N/A or 0: that is no progress yet.
         if written > 0 and (written, out_time) != (before.get("bytes"), before.get("out_time_ms")):
-            elapsed = now - self._told_at
+            elapsed = now - self.told_at
             kbps = round((written - before["bytes"]) * 8 / elapsed / 1000) if before and elapsed > 0 else 0
             self.progress = {"bytes": written, "out_time_ms": out_time, "kbps": kbps}
-            self._told_at = now
+            self.told_at = now
             self.moved()
 
     def _exited(self) -> None:
@@ -296,15 +300,3 @@ class Process:
 def _whole(text: str | None) -> int:
     """A number that FFmpeg tells; 0 for its N/A."""
     return int(text) if text is not None and text.lstrip("-").isdigit() else 0
-
-
-def cpu_seconds(pid: int | None) -> float | None:
-    """Processor time that a process has used, or None where there is none."""
-    if pid is None:
-        return None
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - read twice a second, without a Path
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / _TICKS

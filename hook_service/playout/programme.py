@@ -25,6 +25,8 @@ _log = logging.getLogger("radio.programme")
 # What could not be shown is looked at again this often: an operator mends a file and goes to bed.
 _RECOVER_SECONDS = 10.0
 _WATCH_EVERY = 2
+# The last second of the year 9999; JSON can also say NaN and Infinity, which are no times.
+_LATEST = 253_402_300_800
 
 
 class Programme:
@@ -72,18 +74,19 @@ class Programme:
     def switch(self, message: Message) -> None:
         """Show another loop: `loop`, `play_id`, `default`, `at` (unix seconds or null) instead of what is due.
 
-        `loop` null shows the slate, until the next switch.
+        `loop` null shows the slate, until the next switch. `request_id` is what the log is to name.
         """
         loop = SLATE if message.get("loop", "") is None else str(self._path(message, "loop"))
         default = self._path(message, "default") if message.get("default") else self._station.default_loop
-        play_id, at = message.get("play_id"), message.get("at")
-        if play_id is not None and not isinstance(play_id, str):
-            raise BadRequest("play_id is not a string")
-        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float)):
+        play_id, request_id, at = message.get("play_id"), message.get("request_id"), message.get("at")
+        for name, value in (("play_id", play_id), ("request_id", request_id)):
+            if value is not None and not isinstance(value, str):
+                raise BadRequest(f"{name} is not a string")
+        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float) or not abs(at) < _LATEST):
             raise BadRequest("at is not a time; give unix seconds or null")
         self._supersede()
         changed_default = str(default) != self._wanted.default
-        self._wanted = state.OnAir(loop, str(default), play_id)
+        self._wanted = state.OnAir(loop, str(default), play_id, request_id)
         self._pending_play = play_id
         self._loader.later(partial(state.save_on_air, self._state_file, self._wanted))
         if changed_default:
@@ -149,14 +152,14 @@ class Programme:
 
     def _slate_instead(self, wanted: state.OnAir, reason: Reason, at: int) -> None:
         if wanted is self._wanted:
-            self._arm(Item(self._slate, SLATE, wanted.play_id, reason, at))
+            self._arm(Item(self._slate, SLATE, wanted.play_id, reason, at, wanted.request_id))
 
     def _fetched(self, wanted: state.OnAir, reason: Reason, at: int, result: Loaded | Unplayable) -> None:
         if isinstance(result, Unplayable):
             self._failed(wanted, reason, str(result), at)
             return
         self._loaded[result.cursor] = result
-        self._arm(Item(result.cursor, wanted.loop, wanted.play_id, reason, at))
+        self._arm(Item(result.cursor, wanted.loop, wanted.play_id, reason, at, wanted.request_id))
 
     def _arm(self, item: Item) -> None:
         replaced = self.picture.switch(item)
@@ -171,13 +174,14 @@ class Programme:
             return  # said before
         self._error(
             f"{Path(wanted.loop).name} can't be shown: {why}",
-            {"loop": wanted.loop, "play_id": wanted.play_id},
+            {"loop": wanted.loop, "play_id": wanted.play_id, "request_id": wanted.request_id},
         )
         if wanted.loop == wanted.default:
             return
         following, self.picture.default = self.picture.default, None
         if following is not None:
             following.play_id, following.reason, following.at = wanted.play_id, "default", at
+            following.request_id = wanted.request_id
             self._arm(following)
             self._load_default()
         else:
@@ -189,7 +193,7 @@ class Programme:
                 self._loader.release(result.cursor)
         elif isinstance(result, Loaded):
             self._loaded[result.cursor] = result
-            self._arm(Item(result.cursor, wanted.default, wanted.play_id, "default", at))
+            self._arm(Item(result.cursor, wanted.default, wanted.play_id, "default", at, wanted.request_id))
         else:
             self._error(f"the default loop can't be shown: {result}", {"loop": wanted.default})
             self.picture.fall_back("neither it nor the default loop can be shown")
@@ -220,17 +224,20 @@ class Programme:
         if item.play_id == self._pending_play:
             self._pending_play = None
         self._switches += 1
+        context = {"loop_path": item.loop, "play_id": item.play_id, "reason": item.reason}
+        context |= {"station": self._station.shortcode, "request_id": item.request_id}
+        _log.info(
+            "On the air: %s",
+            Path(item.loop).name,
+            extra={"context": context},
+        )
         self._publish(
             "on_air",
             play_id=item.play_id,
             loop=item.loop,
             reason=item.reason,
             publisher_pid=self._publisher_pid(),
-        )
-        _log.info(
-            "On the air: %s",
-            Path(item.loop).name,
-            extra={"context": {"loop_path": item.loop, "play_id": item.play_id, "reason": item.reason}},
+            request_id=item.request_id,
         )
 
     def _lost(self, item: Item, why: str) -> None:
@@ -239,7 +246,8 @@ class Programme:
         if loaded is not None and item.cursor.failed is not None:
             self._loader.discard(loaded)
         self._error(
-            f"{Path(item.loop).name} was lost on the air: {why}", {"loop": item.loop, "play_id": item.play_id}
+            f"{Path(item.loop).name} was lost on the air: {why}",
+            {"loop": item.loop, "play_id": item.play_id, "request_id": item.request_id},
         )
         self._retry_at = time.monotonic() + _RECOVER_SECONDS
         if item.loop != self._wanted.default:

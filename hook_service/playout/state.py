@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class OnAir:
     loop: str
     default: str
     play_id: str | None
+    request_id: str | None = None
+    """The request that it goes back to, for the log."""
 
 
 def save_anchor(path: Path, anchor: Anchor) -> None:
@@ -69,14 +71,17 @@ def save_on_air(path: Path, on_air: OnAir) -> None:
 
 def load_on_air(path: Path) -> OnAir | None:
     """What was on the air, or None."""
-    raw = _load(path)
+    raw = _load(path) or {}
+    # What a later version adds is left out: a rollback must not cost the loop on the air.
+    known = {field.name: raw[field.name] for field in fields(OnAir) if field.name in raw}
     try:
-        on_air = OnAir(**raw) if raw is not None else None
+        on_air = OnAir(**known)
     except TypeError:
         return None
-    if on_air is None or not (isinstance(on_air.loop, str) and isinstance(on_air.default, str)):
+    if not (isinstance(on_air.loop, str) and isinstance(on_air.default, str)):
         return None
-    return on_air if on_air.play_id is None or isinstance(on_air.play_id, str) else None
+    ids = (on_air.play_id, on_air.request_id)
+    return on_air if all(value is None or isinstance(value, str) for value in ids) else None
 
 
 def _save(path: Path, value: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from hook_service.store.pool import DatabaseAway
 from hook_service.tracks.loops import LoopNameError, loop_path
 from hook_service.tracks.track_key import track_key
 from hook_service.web import loops, models
-from hook_service.web.problems import Problem
+from hook_service.web.problems import Problem, documented
 from hook_service.web.webhook import is_json, too_many
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def openapi_app() -> OpenAPI:
     post("/stations/<station>/switch", summary="Show a loop until the next track", responses={202: None})(switch)
     app.register_api(blueprint)
     # Open, like any manual: it holds nothing of the host.
-    app.add_url_rule(f"{PREFIX}/openapi.json", _OPEN, lambda: _json(app.api_doc), methods=["GET"])
+    app.add_url_rule(f"{PREFIX}/openapi.json", _OPEN, lambda: _json(documented(app.api_doc)), methods=["GET"])
     return app
 
 
@@ -78,6 +78,7 @@ def status() -> Response:
     """Every station as its processes tell it."""
     services = _services()
     found = {}
+    seen = services.stations.onair() or {}
     for name, (playout, outputs) in services.stations.statuses().items():
         told = playout or {}
         found[name] = {
@@ -86,6 +87,8 @@ def status() -> Response:
             "track": services.directors[name].track(),
             **{part: told.get(part) for part in ("on_air", "next", "audio", "frames", "switches")},
             **services.sources.status(name),
+            "onair": seen.get(name),
+            "youtube": services.youtube.statuses(name),
             "processes": [_process(process) for process in (*processes(playout), *processes(outputs))],
         }
     overall = services.health.check()[1]["status"]
@@ -170,6 +173,9 @@ def destinations() -> Response:
                     "ingest": f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else ""),
                     "backup_of": destination.backup_of,
                     "progress": process.get("progress") or {},
+                    "youtube": services.youtube.status(station, name),
+                    "queue_bytes": process.get("queue_bytes"),
+                    "lag_seconds": process.get("lag_seconds"),
                 }
             )
     return _json({"items": items})
@@ -221,8 +227,19 @@ def _operator_only() -> None:
     if request.method in ("POST", "PUT"):
         if not request.is_json:
             raise Problem(415, "Send the body as application/json.", {"Accept": "application/json"})
-        if not is_json(request.get_data()):
+        if not is_json(request.get_data()) or not _is_kept():
             raise Problem(400, "The body is not JSON.")
+
+
+def _is_kept() -> bool:
+    """Whether the body could be read. The request keeps it: what is nested as deeply as can just be read here could
+    not be read again further down the stack.
+    """
+    try:
+        request.get_json()
+    except RecursionError:
+        return False
+    return True
 
 
 def _invalid(error: ValidationError) -> Response:

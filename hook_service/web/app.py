@@ -28,6 +28,7 @@ from hook_service.web.server import MAX_BODY
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
+from hook_service.web.youtube import YouTube, secrets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -57,8 +58,9 @@ class Services:
     store: Store
     stations: Stations
     sources: Sources
+    youtube: YouTube
     keys: tuple[str, ...] = field(init=False)
-    """The destinations' stream keys and AzuraCast's, as they would look inside JSON: never to be in an answer."""
+    """Stream keys, AzuraCast's keys, YouTube's secrets, as they look inside JSON: never to be in an answer."""
     failures: Buckets = field(init=False)
     requests: Buckets = field(init=False)
     _names: dict[str, str] = field(init=False)
@@ -74,6 +76,7 @@ class Services:
             for name in station.destinations
         ]
         keys += [self.host.secret(f"{code}.azuracast-key") for code in self.host.stations]
+        keys += secrets(self.host)
         self.keys = tuple(json.dumps(key)[1:-1] for key in keys if key and len(key) > 3)
 
     def shortcode(self, said: str) -> str | None:

@@ -14,7 +14,7 @@ from hook_service.tracks.nowplaying import TrackEvent
 from hook_service.tracks.policies import Policies
 from hook_service.tracks.resolver import Resolution, Resolver
 from hook_service.tracks.scenes import Decision
-from hook_service.web.chronicle import Chronicle, Recorder
+from hook_service.web.chronicle import Chronicle, Recorder, about
 from hook_service.web.plays import Memory, Play
 
 log = logging.getLogger("radio.web")
@@ -86,13 +86,23 @@ class Casting:
         if row is not None:
             loop, rule = (resolution.loop, resolution.rule) if resolution is not None else (None, None)
             mapping_id = resolution.mapping_id if resolution is not None else None
-            self._recorder.play_told(row, decision.event, loop=loop, rule=rule, mapping_id=mapping_id)
+            self._recorder.play_told(
+                row,
+                decision.event,
+                loop=loop,
+                rule=rule,
+                mapping_id=mapping_id,
+                request_id=decision.request_id,
+            )
         if play is None:
             return None
         now, before = resolution or play.resolution, play.resolution.loop
-        more = replace(play, event=decision.event, request_id=decision.request_id, resolution=now)
+        # The log has it under both ids: that of whoever began it, and that of whoever knows more.
+        request_id = decision.request_id or play.request_id
+        more = replace(play, event=decision.event, request_id=request_id, resolution=now)
         if now.loop != before:
             more = replace(more, before=(*play.before, before))
+        log.info("More is known of a track", extra={"context": {**about(more), "begun_by": play.request_id}})
         self._memory.plays[play.play_id] = more
         return more if now.loop != before else None
 

@@ -37,11 +37,19 @@ class Recorder(Protocol):
         mapping_id: int | None,
         started_at: float,
         publisher_pid: int | None,
+        request_id: str,
     ) -> None:
         """A play came on the air."""
 
     def play_told(
-        self, event_id: str, event: TrackEvent, *, loop: str | None, rule: str | None, mapping_id: int | None
+        self,
+        event_id: str,
+        event: TrackEvent,
+        *,
+        loop: str | None,
+        rule: str | None,
+        mapping_id: int | None,
+        request_id: str,
     ) -> None:
         """More is known of a play that came on the air; `loop` None where its picture stays what it was."""
 
@@ -167,6 +175,7 @@ class Chronicle:
             mapping_id=play.resolution.mapping_id,
             started_at=at,
             publisher_pid=event.get("publisher_pid"),
+            request_id=play.request_id,
         )
         memory.on_air(play.play_id)
         if loop not in (play.resolution.loop, *play.before):

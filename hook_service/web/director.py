@@ -118,7 +118,10 @@ class Director:
             self._keep()
 
     def offer(self, event: TrackEvent, received: float, request_id: str, source: Source = "webhook") -> Verdict:
-        """Judge an event; the story has it from here. `received` is in Unix seconds. Does not block."""
+        """Judge an event; the story has it from here. `received` is in Unix seconds. Does not block.
+
+        `request_id` is what the log and the history name it by.
+        """
         # Judged and told in one step: two threads must not swap the order the gate has found.
         with self._wake:
             verdict = self._gate.admit(event)
@@ -128,6 +131,14 @@ class Director:
             if verdict in ("fresh", "offline") or self._story.plot.newest is not before:
                 self._told = True
                 self._wake.notify_all()
+        # A webhook's sender was answered with the id. The others repeat themselves all the time.
+        level = logging.INFO if source == "webhook" or verdict in ("fresh", "offline") else logging.DEBUG
+        if log.isEnabledFor(level):
+            context = {"station": self.station, "source": source, "result": verdict, "request_id": request_id}
+            context |= {"artist": event.artist, "title": event.title}
+            if verdict == "duplicate" and before is not None:
+                context["same_as"] = before.request_id
+            log.log(level, "Told of a track", extra={"context": context})
         return verdict
 
     def track(self) -> dict[str, Any] | None:
@@ -155,7 +166,7 @@ class Director:
 
     def show(self, loop: str, request_id: str) -> dict[str, Any]:
         """Show a loop now, by hand, until the next track. The playout's answer; raises ipc.PeerDown."""
-        answer = self._orders.show(loop, self._resolver().default_loop(self.station))
+        answer = self._orders.show(loop, self._resolver().default_loop(self.station), request_id)
         context = {"station": self.station, "loop_path": loop, "request_id": request_id}
         log.info("Loop ordered by hand", extra={"context": context})
         return answer

@@ -34,7 +34,8 @@ class Health:
     """Makes the health document.
 
     `destinations` names the configured destinations of each station; `streams` asks the relay for received bytes
-    by stream name and may raise RelayDown.
+    by stream name and may raise RelayDown. `youtube` gives, by station and destination, `up`, `degraded` or `unknown`
+    where YouTube is asked.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class Health:
         destinations: Mapping[str, list[str]],
         storage: Callable[[], Storage],
         streams: Callable[[], dict[str, int]],
+        youtube: Callable[[], Mapping[tuple[str, str], str]] = dict,
     ) -> None:
         self._stations = stations
         self._destinations = destinations
         self._storage = storage
         self._streams = streams
+        self._youtube = youtube
         self._lock = threading.Lock()
         self._document: dict[str, Any] = {}
         self._made = float("-inf")
@@ -63,8 +66,16 @@ class Health:
 
     def _make(self) -> dict[str, Any]:
         rates = self._rates()
+        onair = self._stations.onair()
+        platform = self._youtube()
         stations = {
-            name: _station(playout, outputs, rates, self._destinations[name])
+            name: _station(
+                playout,
+                outputs,
+                rates,
+                {destination: platform.get((name, destination)) for destination in self._destinations[name]},
+                _onair((onair or {}).get(name)),
+            )
             for name, (playout, outputs) in self._stations.statuses().items()
         }
         storage = self._storage()
@@ -72,6 +83,7 @@ class Health:
         components: dict[str, dict[str, Any]] = {
             "web": {"status": "up"},
             "relay": {"status": "up" if rates is not None else "down"},
+            "monitor": {"status": "up" if onair is not None else "down"},
             "database": {"status": "up" if storage.database_up else "down"},
             "outbox": {"status": "up", "pending": storage.outbox_pending},
             "snapshot": {
@@ -105,23 +117,41 @@ class Health:
         return {name: (total - before.get(name, total)) / (now - then) for name, total in after.items()}
 
 
+def _onair(seen: Status | None) -> str:
+    """What is wrong with what leaves the host, as far as the monitor knows."""
+    if seen is None or not seen.get("up"):
+        return "unknown"
+    return next((what for what in ("black", "frozen", "silent") if seen.get(what)), "up")
+
+
 def _station(
-    playout: Status | None, outputs: Status | None, rates: dict[str, float] | None, wanted: list[str]
+    playout: Status | None,
+    outputs: Status | None,
+    rates: dict[str, float] | None,
+    wanted: Mapping[str, str | None],
+    onair: str,
 ) -> dict[str, Any]:
+    """`wanted` are the destinations, with what YouTube says of each, None where it is not asked."""
     key = str((playout or {}).get("timeline", {}).get("relay_key"))
     rate = (rates or {}).get(key, 0.0)
     source = (playout or {}).get("audio", {}).get("source")
     found = {process["name"]: process for process in (*processes(playout), *processes(outputs))}
     publisher = found.get("publisher", {}).get("state", "STOPPED")
-    destinations = {name: {"status": found.get(f"destination:{name}", {}).get("state", "STOPPED")} for name in wanted}
+    destinations = {
+        name: {"status": found.get(f"destination:{name}", {}).get("state", "STOPPED")}
+        | ({} if youtube is None else {"youtube": youtube})
+        for name, youtube in wanted.items()
+    }
     sent = [destination["status"] == "RUNNING" for destination in destinations.values()]
     on_air = playout is not None and rate > 0 and (any(sent) or not sent)
-    well = on_air and all(sent) and source == "mount"
+    well = on_air and all(sent) and source == "mount" and onair in ("up", "unknown")
+    well = well and "degraded" not in wanted.values()
     return {
         "status": "up" if well else "degraded" if on_air else "off_air",
         "playout": {"status": "up" if playout is not None else "down"},
         "publisher": {"status": publisher},
         "relay": {"status": "receiving" if rate > 0 else "silent", "kbps": round(rate * 8 / 1000)},
         "audio": {"status": source or "unknown"},
+        "onair": {"status": onair},
         "destinations": destinations,
     }

@@ -1,4 +1,4 @@
-"""One GET request to a server that is not trusted: limits on time and size, TLS verified, no redirect elsewhere."""
+"""One request to a server that is not trusted: limits on time and size, TLS verified, no redirect elsewhere."""
 
 from __future__ import annotations
 
@@ -71,14 +71,31 @@ def get(url: str, headers: Mapping[str, str], opened: Callable[[socket.socket], 
     `opened` is given each connection, for another thread to `break_off`. The headers go to the host of `url` only,
     and never from https to http: a redirect to anywhere else is refused.
     """
-    try:
+    with _as_away():
         for _ in range(1 + REDIRECTS):
-            with _ask(urlsplit(url), headers, opened) as (answer, location):
+            with _ask("GET", urlsplit(url), headers, None, opened) as (answer, location):
                 if location is None:
                     yield answer
                     return
                 url = _next(url, location)
         raise Away(f"answers with more than {REDIRECTS} redirects")
+
+
+@contextmanager
+def post(
+    url: str, headers: Mapping[str, str], body: bytes, opened: Callable[[socket.socket], None]
+) -> Iterator[Answer]:
+    """Send `body` to `url`, as `get` asks for one. No redirect is followed: what is sent is meant for `url` alone."""
+    with _as_away(), _ask("POST", urlsplit(url), headers, body, opened) as (answer, location):
+        if location is not None:
+            raise Away("answers with a redirect, which is not followed")
+        yield answer
+
+
+@contextmanager
+def _as_away() -> Iterator[None]:
+    try:
+        yield
     except (OSError, http.client.HTTPException) as error:
         raise Away(_said(error)) from None
     except ValueError:
@@ -116,7 +133,11 @@ class _Deadline:
 
 @contextmanager
 def _ask(
-    url: SplitResult, headers: Mapping[str, str], opened: Callable[[socket.socket], None]
+    method: str,
+    url: SplitResult,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    opened: Callable[[socket.socket], None],
 ) -> Iterator[tuple[Answer, str | None]]:
     """One request; the answer, and where it redirects to."""
     connection = _connection(url)
@@ -128,7 +149,7 @@ def _ask(
         try:
             path = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
             # As it asks for no other, http.client says "Accept-Encoding: identity".
-            connection.request("GET", path, headers={"User-Agent": "Steadycast", **headers})
+            connection.request(method, path, body, {"User-Agent": "Steadycast", **headers})
             with connection.getresponse() as response:
                 if response.getheader("Content-Encoding", "identity").lower() != "identity":
                     raise Away("answers with a compressed body, which was not asked for")

@@ -16,7 +16,15 @@ from hook_service import config, config_policies
 from hook_service.config import Host
 from hook_service.observe import log as logs
 from hook_service.observe import notify
-from hook_service.observe.metrics import GaugesCollector, Metrics, SourcesCollector, StationsCollector
+from hook_service.observe.metrics import (
+    GaugesCollector,
+    Metrics,
+    SourcesCollector,
+    StationsCollector,
+    preparations_failed,
+)
+from hook_service.observe.onair import DestinationsCollector, OnairCollector
+from hook_service.observe.youtube import YouTubeCollector
 from hook_service.tracks.nowplaying import Source, TrackEvent
 from hook_service.tracks.policies import Policies
 from hook_service.tracks.track_key import normalise
@@ -25,12 +33,14 @@ from hook_service.web.auth import Guard
 from hook_service.web.azuracast import Listener
 from hook_service.web.director import Director
 from hook_service.web.health import Health
+from hook_service.web.loops import preparation
 from hook_service.web.plays import Memory
 from hook_service.web.relay import bytes_in
 from hook_service.web.server import Server, build
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
+from hook_service.web.youtube import YouTube
 
 SWITCH_INTERVAL = 0.001
 """Seconds after which a thread that computes lets another have its turn (Python's own 5 ms add up to the latency)."""
@@ -75,14 +85,19 @@ class Web:
             if station.azuracast is not None
         }
         sources = Sources(self.directors, self.listeners)
+        self._youtube = YouTube(host)
         health = Health(
             stations,
             {name: list(station.destinations) for name, station in host.stations.items()},
             self._store.state,
             lambda: bytes_in(host.relay.stat),
+            self._youtube.states,
         )
         self._metrics.registry.register(StationsCollector(stations.statuses))
         self._metrics.registry.register(SourcesCollector(sources.up))
+        self._metrics.registry.register(YouTubeCollector(self._youtube.found))
+        self._metrics.registry.register(OnairCollector(host.stations, stations.onair))
+        self._metrics.registry.register(DestinationsCollector(stations.statuses))
         self._metrics.registry.register(
             GaugesCollector(
                 (
@@ -100,9 +115,16 @@ class Web:
                     "Seconds since the mappings in memory were known to be the database's",
                     lambda: self._store.keeper.age,
                 ),
+                (
+                    "radio_preparations_failed",
+                    "Loops that can't be prepared: refused, unreadable, or to be tried again later",
+                    lambda: preparations_failed(preparation(host.paths.run)),
+                ),
             )
         )
-        services = Services(host, Guard(host), self._metrics, self.directors, health, self._store, stations, sources)
+        services = Services(
+            host, Guard(host), self._metrics, self.directors, health, self._store, stations, sources, self._youtube
+        )
         self.app = create_app(services)
         self.server: Server = build(self.app, host.web)
         self._ended = threading.Event()
@@ -114,6 +136,7 @@ class Web:
             director.start()
         for listener in self.listeners.values():
             listener.start()
+        self._youtube.start()
         threading.Thread(target=self._look_after, name="watchdog", daemon=True).start()
         # What exists now lives for ever: the collector need not look at it again. What starting took goes back.
         gc.collect()
@@ -123,6 +146,7 @@ class Web:
             self.server.run()
         finally:
             self._ended.set()
+            self._youtube.stop()
             for listener in self.listeners.values():
                 listener.stop()
             for director in self.directors.values():

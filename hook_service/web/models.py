@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from hook_service.web.models_sources import LastSwitch, StationSources
+from hook_service.web.models_youtube import YouTube
 
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 Kind = Literal["track", "album", "artist", "playlist"]
@@ -31,7 +32,9 @@ class PageQuery(StationQuery):
 
 
 class HistoryQuery(PageQuery):
-    """Which plays. Times are ISO 8601 with a zone; `q` is looked for in artist, title, album and key."""
+    """Which plays. Times are ISO 8601 with a zone; `q` is looked for in artist, title, album and key, or is the
+    request id of one.
+    """
 
     q: Text | None = None
     since: AwareDatetime | None = None
@@ -128,7 +131,9 @@ class Mapping(_Answer):
 
 
 class Play(_Answer):
-    """A play, with when it really began and ended on the air."""
+    """A play, with when it really began and ended on the air. `request_id` is that of the webhook that told of it:
+    the log has it too.
+    """
 
     id: int
     event_id: str
@@ -141,6 +146,7 @@ class Play(_Answer):
     loop_file_path: str | None
     mapping_id: int | None
     resolved_by: str | None
+    request_id: str | None
     started_at: datetime
     ended_at: datetime | None
     duration_seconds: float | None
@@ -184,7 +190,10 @@ class Process(_Answer):
 
 
 class Destination(_Answer):
-    """A platform's ingest, without path and key, and how sending to it goes."""
+    """A platform's ingest, without path and key, and how sending to it goes.
+
+    `queue_bytes` were sent and not acknowledged; `lag_seconds` is how far what was sent is behind the timeline.
+    """
 
     station: str
     name: str
@@ -195,10 +204,35 @@ class Destination(_Answer):
     since: datetime | None
     last_error: str | None
     progress: dict[str, Any]
+    youtube: YouTube | None
+    queue_bytes: int | None
+    lag_seconds: float | None
+
+
+class Onair(_Answer):
+    """What leaves the host, as a viewer gets it. What is not known now is null, or not there.
+
+    `gaps` are frames that did not follow the one before at a frame's distance.
+    """
+
+    up: bool
+    black: bool | None
+    frozen: bool | None
+    silent: bool | None
+    loudness_lufs: float | None
+    peak_dbfs: float | None
+    keyframe_interval_seconds: float | None
+    bitrate_bps: dict[Literal["video", "audio"], float]
+    expected_bitrate_bps: dict[Literal["video", "audio"], float]
+    frames: dict[Literal["video", "audio"], int]
+    gaps: dict[Literal["video", "audio"], int]
+    relay_key: str
 
 
 class StationStatus(_Answer):
-    """A station as its playout tells it; null where that does not answer."""
+    """A station as its playout tells it; null where that does not answer. `youtube`: what YouTube says of its
+    destinations, where it is asked.
+    """
 
     name: str
     profile: str
@@ -210,6 +244,8 @@ class StationStatus(_Answer):
     switches: int | None
     sources: StationSources
     last_switch: LastSwitch | None
+    onair: Onair | None
+    youtube: dict[str, YouTube]
     processes: list[Process]
 
 

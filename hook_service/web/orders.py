@@ -98,7 +98,7 @@ class Orders:
                 return
             self._announced.add(loop)
 
-    def show(self, loop: str, default: str) -> dict[str, Any]:
+    def show(self, loop: str, default: str, request_id: str) -> dict[str, Any]:
         """Show a loop now; the playout's answer. Raises ipc.PeerDown."""
         message = {"op": "switch", "play_id": None, "loop": loop, "default": default, "at": None}
-        return ipc.request(self._playout, message)
+        return ipc.request(self._playout, {**message, "request_id": request_id})

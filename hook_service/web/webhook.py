@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from dataclasses import replace
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hook_service.web.app import Services
 
 blueprint = Blueprint("webhook", __name__)
+log = logging.getLogger("radio.web")
 
 
 @blueprint.post("/webhook/azuracast")
@@ -27,7 +29,13 @@ def azuracast(token: str | None = None) -> Response:
     received = time.time()
     services: Services = current_app.extensions["radio"]
     _authenticate(services, token)
-    event = _event(services)
+    try:
+        event = _event(services)
+    except Problem as problem:
+        # Whoever sent it has the password: this is a slip to be mended, no flood from outside.
+        context = {"status": problem.status, "why": problem.detail, "request_id": g.request_id, **problem.members}
+        log.warning("Webhook refused", extra={"context": context})
+        raise
     director = services.directors[event.station]
     verdict = director.offer(event, received, g.request_id)
     result = "accepted" if verdict == "fresh" else verdict

@@ -15,7 +15,7 @@ from playbooks.preflight.specs import Role
 GROUPS: dict[str, tuple[str, ...]] = {
     "stations": ("ffmpeg", "nginx_rtmp", "hook_service"),
     "database": ("postgresql",),
-    "monitoring": (),
+    "monitoring": ("grafana",),
 }
 EVERYWHERE = ("common", "firewall", "prometheus")
 

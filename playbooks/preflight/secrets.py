@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hook_service.youtube import credentials
 from playbooks.preflight.model import Host, Problem, Site
 from playbooks.preflight.variables import PLACEHOLDER
 
 _WEBHOOK = ("hook_service_webhook_password", "hook_service_webhook_secret", "hook_service_webhook_token")
 _VAULT = "in group_vars/all/vault.yml"
+_YOUTUBE = "hook_service_youtube_credentials"
+_AUTHORISE = "`python -m hook_service.youtube.authorise` gets them"
 
 
 def check(site: Site) -> Iterator[Problem]:
@@ -20,6 +24,8 @@ def check(site: Site) -> Iterator[Problem]:
         yield from _missing_keys(site, host)
         yield from _strange_keys(site, host)
         yield from _azuracast_keys(site, host)
+        yield from _missing_authorisations(site, host)
+        yield from _authorisations(site, host)
     if (site.members("stations") or site.members("database")) and "vault_database_password" not in _names(site):
         fix = f"set it {_VAULT}; `openssl rand -hex 24` makes one"
         yield site.problem(None, ["vault_database_password"], "is missing", fix)
@@ -108,3 +114,42 @@ def _azuracast_keys(site: Site, host: Host) -> Iterator[Problem]:
         elif isinstance(key, str) and PLACEHOLDER not in key and not re.fullmatch(r"[!-~]+", key):
             fix = "copy it again from AzuraCast: your account, My API Keys"
             yield site.problem(host, path, "is not an API key", fix)
+
+
+def _authorised(host: Host) -> Mapping[str, Any]:
+    found = host.get(_YOUTUBE)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _asks_youtube(host: Host, station: str, name: str) -> bool:
+    destination = _destinations(host, station).get(name)
+    return isinstance(destination, Mapping) and bool(destination.get("youtube"))
+
+
+def _missing_authorisations(site: Site, host: Host) -> Iterator[Problem]:
+    if host.broken(_YOUTUBE):
+        return
+    for station in _stations(host):
+        mine = _authorised(host).get(station)
+        for name in _destinations(host, station):
+            if _asks_youtube(host, station, name) and not (isinstance(mine, Mapping) and mine.get(name)):
+                path = ["hook_service_stations", station, "destinations", name, "youtube"]
+                fix = f"add its values under {_YOUTUBE}.{station}.{name}, from the vault; {_AUTHORISE}"
+                yield site.problem(host, path, "has no authorisation to ask YouTube", fix)
+
+
+def _authorisations(site: Site, host: Host) -> Iterator[Problem]:
+    for station, destinations in _authorised(host).items():
+        for name, its in destinations.items() if isinstance(destinations, Mapping) else ():
+            path = [_YOUTUBE, station, name]
+            if not _asks_youtube(host, station, name):
+                fix = f"set hook_service_stations.{station}.destinations.{name}.youtube.stream, or remove it"
+                yield site.problem(host, path, "is for a destination about which YouTube is not asked", fix)
+                continue
+            if PLACEHOLDER in str(its):
+                continue
+            try:
+                credentials.parse(json.dumps(its))
+            except ValueError as error:
+                fault, _, _ = str(error).partition(";")
+                yield site.problem(host, path, fault, f"give it {', '.join(credentials.NAMES)}; {_AUTHORISE}")

@@ -22,6 +22,7 @@ RENAMED = {
     "ffmpeg_encoder": "hook_service_profiles.NAME.encoder",
     "loops_path": "hook_service_loops_source",
     "postgres_password": "vault_database_password",
+    "prometheus_alert_webhooks": "prometheus_alert_receivers, one entry each, its address at webhook.url",
     "stream_key": "hook_service_stream_keys.SHORTCODE.DESTINATION",
     "timezone": "common_timezone",
     "video_bitrate": "hook_service_profiles.NAME.video_kbps",
@@ -36,7 +37,7 @@ GONE = {
     "track_overlap_duration": "tracks don't overlap any more: one timeline goes on without end",
 }
 _RENAMED_PREFIXES = {"metadata_watcher_": "hook_service_", "postgres_": "postgresql_", "monitoring_": "prometheus_"}
-_SECRET = re.compile(r"password|token|secret|_keys?\b|vault_")
+_SECRET = re.compile(r"password|token|secret|credentials|_keys?\b|vault_")
 
 
 def check(site: Site) -> Iterator[Problem]:

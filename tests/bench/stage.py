@@ -33,6 +33,8 @@ _fresh = count(1)
 # All that serves stations. `prepare` stands apart: it has nothing to do while nothing new is in the library.
 AIR = ("web", "playout", "output", "publisher", "audio", "destination", "relay", "relay watch")
 PREPARE = "prepare"
+# What looks at all that. It has a budget of its own.
+MONITOR = ("monitor", "decoder")
 DATABASE = "PostgreSQL"
 
 
@@ -195,6 +197,8 @@ class Groups:
                     found[pid] = "relay watch" if kind == "relay" else kind
                 elif kind in ("playout", "output"):
                     found[pid] = self._child(pid, name.partition("-")[2], kind)
+                elif kind == "monitor":
+                    found[pid] = "decoder"
                 else:
                     found[pid] = kind
         root = self._station.database.process.pid

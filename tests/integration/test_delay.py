@@ -49,4 +49,3 @@ def test_where_a_second_of_the_mounts_sound_is_heard(name: str, begin: int, tmp_
         second = round(place + left_out)
         expected = feed.frame_at(second - left_out) * AUDIO_FRAME_SECONDS
         assert abs(place - expected) < 0.03, (place, expected)
-

@@ -5,8 +5,8 @@
 set -euo pipefail
 
 wanted=("$@")
-# prometheus for its promtool, which tests the alert rules.
-[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 liquidsoap postgresql prometheus fonts-dejavu-core python3 python3-venv shellcheck)
+# prometheus for its promtool, which tests the alert rules; its Alertmanager for whom they reach.
+[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 liquidsoap postgresql prometheus prometheus-alertmanager fonts-dejavu-core python3 python3-venv shellcheck)
 
 missing=()
 for package in "${wanted[@]}"; do
@@ -47,7 +47,7 @@ apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::T
 if command -v systemctl >/dev/null; then
   for package in "${missing[@]}"; do
     case $package in
-      nginx | icecast2 | postgresql | prometheus) "${as_root[@]}" systemctl disable --quiet "$package" || true ;;
+      nginx | icecast2 | postgresql | prometheus | prometheus-alertmanager) "${as_root[@]}" systemctl disable --quiet "$package" || true ;;
     esac
   done
 fi

@@ -28,7 +28,7 @@ from tests.rig.radio import Began, Radio, rotation
 MEDIA_CACHE = nginx.ROOT / ".run/media"
 
 # WatchdogSec of the units, so that a process that hangs is replaced within 15 s.
-_WATCHDOG = {"relay": 8.0, "web": 10.0, "prepare": 10.0, "playout": 4.0, "output": 8.0}
+_WATCHDOG = {"relay": 8.0, "monitor": 10.0, "web": 10.0, "prepare": 10.0, "playout": 4.0, "output": 8.0}
 
 
 class Station(Layout):
@@ -192,6 +192,7 @@ class Station(Layout):
         self._serve("relay", "hook_service.playout.relay", relay)
         self._serve("prepare", "hook_service.library.service", config)
         self._serve("web", "hook_service.web.main", config)
+        self._serve("monitor", "hook_service.monitor.main", config)
         for name in self.names:
             self._serve(f"playout-{name}", "hook_service.playout.main", [*config, name])
             self._serve(f"output-{name}", "hook_service.playout.output", [*config, name])

@@ -45,6 +45,37 @@ def test_a_whole_one_is_read(path: Path) -> None:
     assert list(demo.destinations) == ["youtube", "backup", "srt"]
 
 
+def test_youtube_is_asked_where_it_is_wanted(path: Path) -> None:
+    raw = whole()
+    put(raw, f"{DEMO}.destinations.youtube.youtube", {"stream": "Ab_-1"})
+    [(key, settings)] = loaded(path, raw).youtube()
+    assert (key, settings.stream, settings.rebind) == ("demo.youtube", "Ab_-1", False)
+
+
+def test_a_setting_of_youtubes_is_not_mistaken_for_the_destination_of_that_name(path: Path) -> None:
+    raw = whole()
+    put(raw, f"{DEMO}.destinations.youtube.youtube", {"streem": "Ab-1", "rebind": False})
+    missing, unknown = sorted(problems(path, dump(raw)))
+    assert missing == f"{DEMO}.destinations.youtube.youtube.stream: is missing; add it"
+    assert unknown == f"{DEMO}.destinations.youtube.youtube.streem: is not a setting; did you mean 'stream'?"
+
+
+def test_one_stream_is_watched_once(path: Path) -> None:
+    raw = whole()
+    put(raw, f"{DEMO}.destinations.youtube.youtube", {"stream": "Ab-1"})
+    put(raw, f"{DEMO}.destinations.backup.youtube", {"stream": "Ab-1"})
+    [problem] = problems(path, dump(raw))
+    assert problem.startswith("stations.demo.destinations.backup.youtube.stream: is the same as stations.demo.")
+
+
+def test_a_stream_key_is_not_shown(path: Path) -> None:
+    raw = whole()
+    put(raw, f"{DEMO}.destinations.youtube.youtube", {"stream": "abcd-efgh-ijkl-mnop-qrst"})
+    [problem] = problems(path, dump(raw))
+    assert "looks like a stream key" in problem
+    assert "abcd" not in problem
+
+
 def test_whole_seconds_are_seconds(path: Path) -> None:
     raw = whole()
     put(raw, f"{DEMO}.switch_delay", 5)
@@ -154,7 +185,9 @@ MISTAKES: list[tuple[str, Any, list[str]]] = [
     (f"{DEMO}.destinations.youtube.url", "rtmp://h:70000/live2", ["is not an ingest"]),
     (f"{DEMO}.destinations.youtube.url", "srt://h:ingest", ["is not an ingest"]),
     (f"{DEMO}.destinations.youtube.url", "rtmp://u:secret1@h/live2", ["holds a user or password", "credential"]),
-    (f"{DEMO}.destinations.youtube.key", "secret1", ["is not a setting", "known keys here: url, backup_of"]),
+    (f"{DEMO}.destinations.youtube.key", "secret1", ["is not a setting", "known keys here: url, backup_of, youtube"]),
+    (f"{DEMO}.destinations.youtube.youtube", "Ab-1", ["Ab-1"]),
+    (f"{DEMO}.destinations.youtube.youtube.stream", "a b", ["'a b' is not the id of a stream", "authorise"]),
     (f"{DEMO}.destinations.You Tube", {"url": "rtmp://h/x"}, ["'You Tube' is not a usable name"]),
     (f"{DEMO}.destinations.backup.backup_of", "yotube", ["'yotube' is not another destination", "youtube"]),
     (f"{DEMO}.destinations.backup.backup_of", "backup", ["is not another destination", "youtube"]),
@@ -386,6 +419,28 @@ class TestSecrets:
         for lines in (host.missing_credentials(), host.missing_credentials(keys=False)):
             [line] = [line for line in lines if "azuracast-key" in line]
             assert "can't be read" in line
+
+    def test_an_authorisation_must_be_there_and_usable(self, path: Path, credentials: Path) -> None:
+        raw = whole()
+        put(raw, "paths.credentials", str(credentials))
+        put(raw, f"{DEMO}.destinations.youtube.youtube", {"stream": "Ab-1"})
+        host = loaded(path, raw)
+
+        def said() -> list[list[str]]:
+            every = (host.missing_credentials(), host.missing_credentials(keys=False))
+            return [[line for line in lines if ".youtube" in line and ".key" not in line] for lines in every]
+
+        place = credentials / "demo.youtube.youtube"
+        missing = (
+            f"stations.demo.destinations.youtube.youtube: no authorisation; make {place} with hook_service.youtube."
+        )
+        assert said() == [[f"{missing}authorise"]] * 2
+        place.write_bytes(b"\xff")
+        assert all(str(place) in line for [line] in said())
+        place.write_text('{"client_id": "a", "client_secret": "s3cret"}')
+        assert all("no usable refresh_token" in line and "s3cret" not in line for [line] in said())
+        place.write_text('{"client_id": "a", "client_secret": "s3cret", "refresh_token": "1//t"}')
+        assert said() == [[], []]
 
     def test_what_is_missing_is_said_with_its_file(self, host: Host, credentials: Path) -> None:
         lines = host.missing_credentials()

@@ -1,5 +1,6 @@
 """What must be written is, in order and exactly once."""
 
+import json
 import logging
 import os
 import signal
@@ -14,8 +15,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from hook_service.store import records
 from hook_service.store.migrate import migrate, rollback
 from hook_service.store.outbox import Outbox
+from hook_service.store.queries import Queries
 from hook_service.tracks.nowplaying import TrackEvent
 from tests.integration.store.common import ROOT, SQL, T0, play, rows, until
 from tests.rig.postgres import PrivatePostgres
@@ -30,6 +33,7 @@ def test_a_play_from_start_to_end(outbox: Outbox, db: psycopg.Connection[dict[st
     assert outbox.wait_empty(10)
     [row] = db.execute("SELECT * FROM play_history").fetchall()
     assert row.pop("id") > 0
+    assert row.pop("request_id") is None
     start = datetime.fromtimestamp(T0 + 1, UTC)
     assert float(row.pop("duration_seconds")) == 200.25
     assert row == {
@@ -186,6 +190,29 @@ def test_killed_between_commit_and_deletion(dsn: str, tmp_path: Path, db: psycop
     assert after == before
     assert db.execute("SELECT play_count FROM track_mappings").fetchall() == [{"play_count": 50}]
     assert len(db.execute("SELECT 1 FROM error_log").fetchall()) == 50
+
+
+def test_the_request_of_a_play(outbox: Outbox, queries: Queries) -> None:
+    event = TrackEvent(station="demo", artist="A", title="T")
+    event_id = uuid4()
+    outbox.play_started(
+        event_id, event, loop="l", rule="default", mapping_id=None, started_at=T0, request_id="request-1"
+    )
+    # Written by a version that knew of no requests, and delivered by this one.
+    old = json.loads(records.play_started(
+        uuid4(), event, loop="l", rule="default", mapping_id=None, started_at=T0 + 1, publisher_pid=None
+    ))  # fmt: skip
+    del old["request_id"]
+    outbox._spool.append("play_started", json.dumps(old))
+    assert outbox.wait_empty(10)
+    assert outbox.dead_total == 0
+    assert [row["request_id"] for row in queries.history().items] == [None, "request-1"]
+    assert [row["event_id"] for row in queries.history(q="request-1").items] == [event_id]
+    outbox.play_told(event_id, event, loop=None, rule=None, mapping_id=None, request_id="request-2")
+    outbox.play_told(event_id, event, loop=None, rule=None, mapping_id=None, request_id="")
+    assert outbox.wait_empty(10)
+    assert queries.history(q="request-1").items == []
+    assert [row["event_id"] for row in queries.history(q="request-2").items] == [event_id]
 
 
 def test_poison(outbox: Outbox, dsn: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -41,6 +41,8 @@ def test_what_the_option_file_says() -> None:
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "audio": lambda _: commands.audio(192, "mp3"),
     "audio, unknown": lambda _: commands.audio(192, None),
+    "monitor": lambda _: commands.monitor(64, 36),
+    "grey pictures": lambda _: commands.grey_pictures(64, 36),
     "publisher": lambda _: commands.publisher("rtmp://127.0.0.1:1/live/x"),
     "rtmp": lambda p: commands.destination("rtmp://127.0.0.1:1/live/x", target("rtmp://127.0.0.1:1/a"), p),
     "srt": lambda p: commands.destination("rtmp://127.0.0.1:1/live/x", target("srt://127.0.0.1:1"), p),
@@ -52,7 +54,7 @@ def test_ffmpeg_knows_every_option(name: str, tmp_path: Path) -> None:
     """It gets as far as opening its input, which is not there."""
     secrets = tmp_path / "x.ffpreset"
     secrets.write_text(commands.destination_secrets(target("rtmp://127.0.0.1:1/a")))
-    line = [part.replace("{progress}", "pipe:1") for part in COMMANDS[name](secrets)]
+    line = [part.replace("{progress}", "pipe:1").replace("{side}", "pipe:1") for part in COMMANDS[name](secrets)]
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=20, stdin=subprocess.DEVNULL)
     assert done.returncode != 0
     for complaint in ("Unrecognized option", "Option not found", "Error splitting", "Error parsing"):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hook_service.playout.icy import IcyReader, split, title_of
+from hook_service.playout.icy import MAX_TITLE, IcyReader, split, title_of
 from tests.unit.playout.pieces import cuts, pieces
 
 # What a title may be: anything without NULs; a block that ends in a part of "';" would end elsewhere.
@@ -57,7 +57,7 @@ def test_the_longest_block() -> None:
     reader = IcyReader(10)
     raw = b"0123456789" + block(title) + b"abc"
     assert raw[10] == 255
-    assert reader.feed(raw) == [b"0123456789", title, b"abc"]
+    assert reader.feed(raw) == [b"0123456789", title[:MAX_TITLE], b"abc"]
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,8 @@ def test_no_block_is_too_strange(text: bytes) -> None:
 )
 def test_artist_and_title(text: str, parts: tuple[str | None, str | None]) -> None:
     assert split(text) == parts
+
+
+def test_a_title_is_cut_where_it_is_too_long() -> None:
+    assert title_of(b"StreamTitle='" + b"x" * 4000 + b"';") == "x" * MAX_TITLE
+    assert title_of(b"StreamTitle='a" + b" " * 3000 + b"b';") == "a"

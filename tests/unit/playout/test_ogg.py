@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hook_service.playout import ogg
+from hook_service.playout.icy import MAX_TITLE
 from hook_service.playout.ogg import OggCounter, Tags, codec_of
 from tests.unit.playout.coded import comments, flac_head, opus_head, page, vorbis_head
 from tests.unit.playout.pieces import cuts, pieces
@@ -130,3 +132,18 @@ def test_what_ffmpeg_writes(tmp_path: Path, codec: str) -> None:
     assert counter.seconds == pytest.approx(10.0, abs=0.05)
     assert [(tags.artist, tags.title) for tags in found] == [("Ärtist 0", "Title 0"), ("Ärtist 1", "Title 1")]
     assert found[1].seconds == pytest.approx(5.0, abs=0.03)
+
+
+def test_a_page_that_says_it_is_longer_is_taken_for_what_it_says_in_any_chunks() -> None:
+    """Its end lies in the next page's mark: what belongs to one is not looked at as the beginning of another."""
+    stream = bytearray(song(1, "Artist", "One", 0))
+    stream[27] += 1
+    for cut in range(len(stream)):
+        _, found = fed(bytes(stream), [cut])
+        assert found == OggCounter().feed(bytes(stream)), cut
+
+
+def test_no_comment_is_longer_than_a_title_may_be() -> None:
+    many = b"OpusTags" + bytes(4) + (40_000).to_bytes(4, "little") + (b"\x07\0\0\0TITLE=x" * 40_000)
+    assert len(ogg.comments(many[: 1 << 18], b"OpusTags")["TITLE"]) <= MAX_TITLE
+    assert ogg.comments(comments(b"OpusTags", {"TITLE": "a" + " " * 200_000 + "b"}), b"OpusTags") == {"TITLE": "a"}

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hook_service.playout import process as module
-from hook_service.playout.process import Pipes, Process, cpu_seconds
+from hook_service.playout.process import Pipes, Process
 from hook_service.playout.reactor import Reactor
 from hook_service.playout.supervise import Policy, State
 from tests.unit.playout.helpers import ROOT, is_alive, open_files, run_for, run_until
@@ -388,14 +388,6 @@ def test_an_end_of_its_input_comes_with_the_interrupt(reactor: Reactor, make: Ma
     assert it.last_exit == 0
 
 
-def test_cpu_time_is_read() -> None:
-    mine = cpu_seconds(os.getpid())
-    assert mine is not None
-    assert mine > 0.05
-    assert cpu_seconds(None) is None
-    assert cpu_seconds(2**22 + 1) is None
-
-
 def test_a_process_with_brackets_in_its_name(reactor: Reactor, make: Make, tmp_path: Path) -> None:
     odd = tmp_path / "a) R (b"
     odd.symlink_to("/bin/sleep")
@@ -413,3 +405,18 @@ def test_what_failed_before_says_the_same_quietly(
     it.want(True)
     run_until(reactor, lambda: it.supervision.restarts >= 8)
     assert sum("it: no" in r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING) <= 4
+
+
+def test_a_second_pipe_for_what_else_a_child_has_to_tell(reactor: Reactor, make: Make) -> None:
+    told: list[Pipes] = []
+    script = "echo beside >&${1#pipe:}; echo out; sleep 5"
+    it = make(lambda: ["bash", "-c", script, "bash", "{side}"], stdout=True, side=True, on_spawn=told.append)
+    it.want(True)
+    (pipes,) = told
+    for file, text in ((pipes.side, b"beside\n"), (pipes.stdout, b"out\n")):
+        assert file is not None
+        os.set_blocking(file, True)
+        assert os.read(file, 100) == text
+    it.want(False)
+    run_until(reactor, lambda: it.pid is None)
+    assert it._files == []

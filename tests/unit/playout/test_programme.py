@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -76,3 +77,27 @@ def test_another_order_takes_its_place(tmp_path: Path) -> None:
 def test_what_is_no_loop(tmp_path: Path, message: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         Desk(tmp_path).programme.switch(message)
+
+
+@pytest.mark.parametrize("at", [math.inf, -math.inf, math.nan, 1e300, 10**400, True, "1"])
+def test_a_time_that_is_none_changes_nothing(tmp_path: Path, at: object) -> None:
+    desk = Desk(tmp_path)
+    before = desk.programme.status()
+    with pytest.raises(BadRequest, match="at is not a time"):
+        desk.programme.switch({"loop": "other.mp4", "play_id": "p", "at": at})
+    assert desk.programme.status() == before
+    assert desk.events == []
+
+
+def test_a_request_is_named_when_its_loop_is_on_the_air(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    desk = Desk(tmp_path)
+    desk.programme.switch({"loop": None, "play_id": "p", "request_id": "request-1"})
+    run_until(desk.reactor, lambda: desk.programme.picture.next is not None)
+    desk.programme.picture.frame(1)
+    assert [event["request_id"] for event in desk.shown()] == ["request-1"]
+    [context] = [record.__dict__["context"] for record in caplog.records if "On the air" in record.message]
+    assert (context["request_id"], context["play_id"]) == ("request-1", "p")
+    kept = tmp_path / "on-air-demo.json"
+    run_until(desk.reactor, lambda: state.load_on_air(kept) is not None)
+    assert Desk(tmp_path).programme._wanted.request_id == "request-1"

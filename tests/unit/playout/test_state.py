@@ -31,7 +31,11 @@ def test_anchor_round_trip(path: Path, position: int, monotonic: int, key: str, 
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-@given(st.builds(OnAir, loop=st.text(), default=st.text(), play_id=st.none() | st.text()))
+@given(
+    st.builds(
+        OnAir, loop=st.text(), default=st.text(), play_id=st.none() | st.text(), request_id=st.none() | st.text()
+    )
+)
 @ANY_FILE
 def test_on_air_round_trip(path: Path, on_air: OnAir) -> None:
     state.save_on_air(path, on_air)
@@ -69,7 +73,7 @@ NOT_A_STATE = [
     b"\x00" * 4096,
     b"{}",
     b'{"loop": "a"}',
-    b'{"loop": "a", "default": "b", "play_id": null, "more": 1}',
+    b'{"loop": "a", "default": "b", "play_id": null, "request_id": 1}',
     b'{"position": 1, "monotonic": 2, "relay_key": "k", "base": 3}',
 ]
 
@@ -181,3 +185,11 @@ def test_a_restarted_timeline_never_steps_back(position: int, ppm: int, age: int
 
 def test_a_clock_that_stepped_back_does_not_step_the_timeline_back() -> None:
     assert Anchor(100 * NS, 50 * NS, "k", 0).position_at(40 * NS) >= 100 * NS
+
+
+def test_what_other_versions_kept_is_read(path: Path) -> None:
+    """An upgrade and a rollback keep the loop on the air."""
+    path.write_text('{"loop": "a", "default": "b", "play_id": "p"}')
+    assert state.load_on_air(path) == OnAir("a", "b", "p", None)
+    path.write_text('{"loop": "a", "default": "b", "play_id": "p", "request_id": "r", "of_a_later_version": 1}')
+    assert state.load_on_air(path) == OnAir("a", "b", "p", "r")

@@ -15,6 +15,7 @@ from hook_service.web.health import Health, Storage
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
+from hook_service.web.youtube import YouTube
 from tests.unit.web.doubles import Ledger, NoStore, Rig, make_director, write_host
 from tests.unit.web.peers import FakePeer
 
@@ -45,7 +46,15 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
             streams,
         )
         services = Services(
-            host, Guard(host), metrics, directors, health, cast("Store", NoStore()), stations, Sources(directors, {})
+            host,
+            Guard(host),
+            metrics,
+            directors,
+            health,
+            cast("Store", NoStore()),
+            stations,
+            Sources(directors, {}),
+            YouTube(host),
         )
         app = create_app(services)
         if start:

@@ -188,3 +188,28 @@ def test_the_openapi_document(rig: Rig) -> None:
         assert operation["summary"]
         assert operation["security"] == [{"bearer": []}]
     assert "track_key" in document["components"]["schemas"]["MappingIn"]["properties"]
+
+
+def test_no_nesting_is_a_server_error(rig: Rig) -> None:
+    """Also where it can just be read once: the limit is the stack's, and others stand higher on it."""
+    statuses = set()
+    for depth in range(850, 1000):
+        content = b'{"loop": ' + b"[" * depth + b"]" * depth + b"}"
+        answer = rig.client.post(
+            "/api/v1/stations/demo/switch", data=content, headers={**BEARER, "Content-Type": "application/json"}
+        )
+        statuses.add(answer.status_code)
+    assert statuses == {400, 422}
+
+
+def test_errors_are_documented_as_what_they_are(rig: Rig) -> None:
+    document = rig.client.get("/api/v1/openapi.json").json
+    assert document is not None
+    for path in document["paths"].values():
+        for operation in path.values():
+            errors = {status: found["content"] for status, found in operation["responses"].items() if status >= "400"}
+            assert "401" in errors
+            for content in errors.values():
+                assert content == {
+                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
+                }

@@ -1,4 +1,4 @@
-"""One GET from a server that may do what it likes."""
+"""One request to a server that may do what it likes."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hook_service.web import httpget
-from hook_service.web.httpget import Away, break_off, get
+from hook_service.web.httpget import Away, break_off, get, post
 from tests.rig.net import LOOPBACK, wait_until
 
 
@@ -112,6 +112,19 @@ def test_redirects_are_followed_on_the_host_only() -> None:
         with pytest.raises(Away, match="more than 3 redirects"):
             ask(peer.url)
         assert len(peer.requests) == 4
+
+
+def test_what_is_sent_goes_to_no_other_address() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
+    with Peer(answer) as peer, post(f"{peer.url}/here", {"X-Key": "k"}, b"body", lambda _: None) as got:
+        assert got.whole(10) == b"ok"
+        assert peer.requests[0].startswith(b"POST /here HTTP/1.1\r\n")
+        assert b"Content-Length: 4\r\n" in peer.requests[0]
+    elsewhere = b"HTTP/1.1 307 x\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n"
+    with Peer(elsewhere, answer) as peer:
+        with pytest.raises(Away, match="not followed"), post(f"{peer.url}/here", {}, b"body", lambda _: None):
+            pass
+        assert len(peer.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -356,3 +356,32 @@ def test_a_memory_that_can_not_be_written_is_said_once(tmp_path: Path, caplog: p
     memory.save()
     memory.save()
     assert len(caplog.records) == 1
+
+
+def logged(caplog: pytest.LogCaptureFixture, request_id: str) -> dict[str, dict[str, Any]]:
+    """The context of each line of the log that names a request, by what it says."""
+    contexts = [(record.message, getattr(record, "context", {})) for record in caplog.records]
+    return {said: context for said, context in contexts if request_id in context.values()}
+
+
+def test_one_id_from_the_webhook_to_the_row(live: Rig, playout: FakePeer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    offer(live.directors["demo"], "One", 1)
+    [row] = eventually(lambda: live.ledger.started)
+    assert row["request_id"] == "request-1"
+    # Without a delay it may be on the air before the order's answer is logged.
+    wanted = {"Told of a track", "Switch ordered", "Track switched"}
+    eventually(lambda: set(logged(caplog, "request-1")) >= wanted)
+    found = logged(caplog, "request-1")
+    assert set(found) == wanted
+    assert (found["Told of a track"]["source"], found["Told of a track"]["result"]) == ("webhook", "fresh")
+    assert found["Track switched"]["play_id"] == row["event_id"]
+    # The same told once more says what it is the same as.
+    live.directors["demo"].offer(parse(body("One", 1)), time.time(), "request-again")
+    again = logged(caplog, "request-again")["Told of a track"]
+    assert (again["result"], again["same_as"]) == ("duplicate", "request-1")
+
+
+def test_a_loop_ordered_by_hand_is_named_to_the_playout(live: Rig, playout: FakePeer) -> None:
+    live.directors["demo"].show(str(live.host.paths.loops / "one.mp4"), "request-of-hand")
+    assert playout.switches[-1]["request_id"] == "request-of-hand"

@@ -22,6 +22,7 @@ class World:
         self.destinations = {"tube": "RUNNING", "twitch": "RUNNING"}
         self.outputs_up = True
         self.storage = Storage(database_up=True, outbox_pending=0, snapshot_age=5.0)
+        self.seen: dict[str, Any] | None = {"demo": {"up": True, "black": False, "frozen": None, "silent": False}}
         self.grows = True
         self.relay_up = True
         self.bytes = 0
@@ -31,6 +32,9 @@ class World:
     def statuses(self) -> dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]]:
         outputs = {"processes": [{"name": f"destination:{n}", "state": s} for n, s in self.destinations.items()]}
         return {"demo": (self.playout, outputs if self.outputs_up else None)}
+
+    def onair(self) -> dict[str, Any] | None:
+        return self.seen
 
     def streams(self) -> dict[str, int]:
         self.looks += 1
@@ -101,6 +105,33 @@ def test_fallback_audio_is_degraded(world: World) -> None:
     on_air, document = world.health.check()
     assert (on_air, document["status"]) == (True, "degraded")
     assert document["stations"]["demo"]["audio"] == {"status": "floor"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "told", "status"),
+    [
+        ({"up": True, "black": True, "frozen": False, "silent": True}, "black", "degraded"),
+        ({"up": True, "black": False, "frozen": True, "silent": False}, "frozen", "degraded"),
+        ({"up": True, "black": None, "frozen": None, "silent": True}, "silent", "degraded"),
+        ({"up": True, "black": None, "frozen": None, "silent": None}, "up", "up"),
+        ({"up": False}, "unknown", "up"),
+        (None, "unknown", "up"),
+    ],
+)
+def test_what_is_seen_never_makes_it_a_503(world: World, seen: dict[str, Any] | None, told: str, status: str) -> None:
+    world.seen = {} if seen is None else {"demo": seen}
+    on_air, document = world.health.check()
+    assert (on_air, document["status"]) == (True, status)
+    assert document["stations"]["demo"]["onair"] == {"status": told}
+    assert document["components"]["monitor"] == {"status": "up"}
+
+
+def test_nobody_looks(world: World) -> None:
+    world.seen = None
+    on_air, document = world.health.check()
+    assert (on_air, document["status"]) == (True, "degraded")
+    assert document["components"]["monitor"] == {"status": "down"}
+    assert document["stations"]["demo"]["status"] == "up"
 
 
 def test_it_is_made_once_a_second(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,14 @@ import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from hook_service.observe.metrics import Metrics, SourcesCollector, StationsCollector, _Usage
+from hook_service.observe.metrics import (
+    GaugesCollector,
+    Metrics,
+    SourcesCollector,
+    StationsCollector,
+    _Usage,
+    preparations_failed,
+)
 from tests.unit.web.doubles import Rig
 
 
@@ -87,6 +94,19 @@ def test_how_the_sources_are() -> None:
     assert value(found, "radio_source_up", station="demo", source="icy") == 1
     assert value(found, "radio_source_up", station="demo", source="sse") is None
     assert value(found, "radio_titles_trusted", station="demo") == 1
+
+
+def test_what_cannot_be_prepared_is_counted_and_what_nobody_tells_is_left_out() -> None:
+    told = {"ok": True, "queued": 5, "prepared": 7, "refused": 2, "unreadable": 1, "postponed": 3}
+    assert preparations_failed(told) == 6
+    assert preparations_failed({"ok": True, "queued": 5, "prepared": 7, "refused": 0}) == 0
+    assert preparations_failed(None) is None
+    assert preparations_failed({"state": "refused", "reason": "unknown op"}) is None
+    metrics = Metrics([])
+    metrics.registry.register(GaugesCollector(("told", "", lambda: 6.0), ("untold", "", lambda: None)))
+    found = scrape(metrics)
+    assert value(found, "told") == 6
+    assert value(found, "untold") is None
 
 
 def test_registering_asks_nobody() -> None:

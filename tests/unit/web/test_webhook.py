@@ -222,3 +222,15 @@ def test_whose_address_counts_behind_proxies(make_rig: MakeRig, proxies: int, co
     assert post(rig, {}, forwarded).status_code == 401
     assert rig.services.failures.wait(counted) > 0
     assert len(rig.services.failures) == 1
+
+
+def test_a_body_that_is_refused_is_in_the_log_without_its_values(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    document = body("One", 1)
+    document["now_playing"]["sh_id"] = "not a number"
+    answer = post(rig, document, headers={**BASIC, "X-Request-Id": "refused-1"})
+    assert answer.status_code == 422
+    [context] = [record.__dict__["context"] for record in caplog.records if record.message == "Webhook refused"]
+    assert (context["request_id"], context["status"]) == ("refused-1", 422)
+    assert answer.json is not None
+    assert context["errors"] == answer.json["errors"]
+    assert "not a number" not in str(context)
