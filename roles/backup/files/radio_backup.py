@@ -224,7 +224,7 @@ def _session(database: str) -> Iterator[Callable[[str], str]]:
                 line = ""
             if not line:
                 complaints.seek(0)
-                raise Failed(f"psql: {_in_one_line(complaints.read())}")
+                raise Failed(_said("psql", complaints.read()))
             return line.strip()
 
         try:
@@ -247,13 +247,14 @@ def _run(*command: str, cwd: Path | None = None) -> str:
         command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
     )
     if done.returncode != 0:
-        words = _in_one_line(done.stderr) or f"ended with {done.returncode}"
-        raise Failed(words if words.startswith(f"{command[0]}:") else f"{command[0]}: {words}")
+        raise Failed(_said(command[0], done.stderr or f"ended with {done.returncode}"))
     return done.stdout
 
 
-def _in_one_line(text: str) -> str:
-    return "; ".join(line.strip() for line in text.splitlines() if line.strip())[:1000]
+def _said(program: str, words: str) -> str:
+    """A program's own words in one line, and whose they are."""
+    line = "; ".join(line.strip() for line in words.splitlines() if line.strip())[:1000]
+    return line if line.startswith(f"{program}:") else f"{program}: {line}"
 
 
 def _lead(link: Path, to: str) -> None:

@@ -56,9 +56,7 @@ def test_the_last_that_is_known_to_be_good_stays_however_long_none_is() -> None:
     st.integers(1, 30),
     st.integers(0, 30),
 )  # fmt: skip
-def test_what_stays_is_bounded_and_never_nothing(
-    times: list[tuple[datetime, bool]], daily: int, weekly: int
-) -> None:
+def test_what_stays_is_bounded_and_never_nothing(times: list[tuple[datetime, bool]], daily: int, weekly: int) -> None:
     found = {backup(taken.replace(tzinfo=UTC, microsecond=0), good).path: good for taken, good in times}
     backups = [backup(datetime.fromisoformat(path.name), good) for path, good in found.items()]
     stay = kept(backups, daily, weekly)
