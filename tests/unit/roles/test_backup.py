@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roles.backup.files.radio_backup import Backup, finished, kept, metrics
+from tests.unit.roles.inventory import Inventory
+from tests.unit.roles.test_preflight import mistakes_of
 
 NOW = datetime(2026, 11, 21, 3, 40, tzinfo=UTC)  # a Saturday
 
@@ -93,3 +95,18 @@ def test_what_is_not_finished_is_no_backup(tmp_path: Path) -> None:
     (tmp_path / "20261118T034000Z/manifest.json").write_text("{")
     (tmp_path / "latest").symlink_to("20261121T034000Z")
     assert finished(tmp_path) == [Backup(NOW, True, 5, 5, tmp_path / "20261121T034000Z")]
+
+
+def test_what_a_copy_needs_is_told_before_a_host_is_touched(tmp_path: Path) -> None:
+    inventory = Inventory(tmp_path)
+    inventory.append("radio", "backup_copy_to: store.music.net\nbackup_copy_host_key: ''\nbackup_copy_key: secret\n")
+    said = " ".join(mistakes_of(inventory))
+    for wanted in ("USER@HOST:DIRECTORY", "ssh-keyscan", "is no private SSH key"):
+        assert wanted in said
+    assert "'secret'" not in said
+    inventory.replace("radio", "backup_copy_to: store.music.net", "backup_copy_to: radio@store.music.net:.")
+    inventory.replace(
+        "radio", "backup_copy_host_key: ''", "backup_copy_host_key: store.music.net ssh-ed25519 AAAAC3Nz"
+    )
+    inventory.replace("radio", "backup_copy_key: secret", "backup_copy_key: '-----BEGIN OPENSSH PRIVATE KEY-----'")
+    assert mistakes_of(inventory) == []
