@@ -101,6 +101,6 @@ def test_a_disk_without_room_for_the_restored_copy_is_left_alone(
 def test_what_a_run_has_left_that_was_killed_is_in_no_ones_way(home: Path, db: Connection) -> None:
     (home / "20200102T034000Z.unfinished").mkdir()
     (home / "20200102T034000Z.unfinished/radio.dump").write_bytes(b"half")
-    db.execute(f"CREATE DATABASE {radio_backup.SCRATCH}")  # type: ignore[arg-type]
+    db.execute(f"CREATE DATABASE {radio_backup.SCRATCH}")
     radio_backup.back_up(home, "radio1", daily=7, weekly=4)
     assert left(home, db) == []
