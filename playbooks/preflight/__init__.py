@@ -6,12 +6,12 @@ that can be told, the variable, what is wrong and how to mend it, and never show
 
 from __future__ import annotations
 
-from playbooks.preflight import network, secrets, stations, variables
+from playbooks.preflight import backups, network, secrets, stations, variables
 from playbooks.preflight.model import Problem, Site
 
 __all__ = ["Problem", "Site", "check", "count", "report"]
 
-_CHECKS = (variables.check, secrets.check, stations.check, network.check)
+_CHECKS = (variables.check, secrets.check, stations.check, network.check, backups.check)
 
 
 def check(site: Site) -> list[Problem]:

@@ -14,7 +14,7 @@ from playbooks.preflight.specs import Role
 # The groups, and the roles that a host of each carries beside those of every host.
 GROUPS: dict[str, tuple[str, ...]] = {
     "stations": ("ffmpeg", "nginx_rtmp", "hook_service"),
-    "database": ("postgresql",),
+    "database": ("postgresql", "backup"),
     "monitoring": ("grafana",),
 }
 EVERYWHERE = ("common", "firewall", "prometheus")

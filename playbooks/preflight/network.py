@@ -12,7 +12,7 @@ from playbooks.preflight.model import GROUPS, Host, Problem, Site, nearest
 from playbooks.preflight.variables import PLACEHOLDER
 
 # Not listeners of ours: where something is reached.
-_ELSEWHERE = {"hook_service_database_port"}
+_ELSEWHERE = {"backup_copy_port", "hook_service_database_port"}
 _FIXED = {
     "stations": {
         80: "nginx, which sends on to HTTPS",
