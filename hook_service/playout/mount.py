@@ -144,9 +144,7 @@ def connect(url: str, seconds: float = CONNECT_SECONDS, more: Mapping[str, str] 
     raise NoMount(f"{_place(parts)} redirects again and again; give the address that it ends at as audio.url")
 
 
-def _ask(
-    connection: socket.socket, parts: SplitResult, deadline: float, more: Mapping[str, str]
-) -> Stream | str:
+def _ask(connection: socket.socket, parts: SplitResult, deadline: float, more: Mapping[str, str]) -> Stream | str:
     """One request: the stream, or the address that it was redirected to."""
     connection = _secured(connection, parts, deadline)
     try:

@@ -50,7 +50,7 @@ def openapi_app() -> OpenAPI:
         __name__,
         url_prefix=PREFIX,
         abp_security=[{"bearer": []}],
-        abp_responses={status: models.ProblemDocument for status in (401, 403, 503)},
+        abp_responses=dict.fromkeys((401, 403, 503), models.ProblemDocument),
     )
     blueprint.before_request(_authorise)
     get, put, post, delete = blueprint.get, blueprint.put, blueprint.post, blueprint.delete

@@ -192,7 +192,9 @@ def test_a_redirect_to_where_nobody_broadcasts(serve: Callable[..., Server], to:
     assert time.monotonic() - began < 2
 
 
-def test_a_redirect_from_the_world_to_this_host(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redirect_from_the_world_to_this_host(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
     inner = serve(OK + b"\r\nsound")
     outer = serve(b"HTTP/1.0 302 Found\r\nLocation: " + url(inner).encode() + b"\r\n\r\n")
     # No address of the world can be served from here.

@@ -17,8 +17,9 @@ from hook_service.playout.nearness import HOST, LINK, NETWORK, WORLD, may_lead, 
         ("169.254.169.254", LINK), ("fe80::1%2", LINK), ("febf::1", LINK), ("::ffff:169.254.169.254", LINK),
         ("10.0.0.1", NETWORK), ("172.16.0.1", NETWORK), ("172.31.255.255", NETWORK), ("192.168.1.1", NETWORK),
         ("100.64.0.1", NETWORK), ("fd00:ec2::254", NETWORK), ("fc00::1", NETWORK),
-        ("172.15.0.1", WORLD), ("172.32.0.1", WORLD), ("192.169.0.1", WORLD), ("1.1.1.1", WORLD), ("128.0.0.1", WORLD),
-        ("100.128.0.1", WORLD), ("2606:4700::1111", WORLD), ("fec0::1", WORLD), ("::ffff:1.1.1.1", WORLD),
+        ("172.15.0.1", WORLD), ("172.32.0.1", WORLD), ("192.169.0.1", WORLD), ("1.1.1.1", WORLD),
+        ("128.0.0.1", WORLD), ("100.128.0.1", WORLD), ("2606:4700::1111", WORLD), ("fec0::1", WORLD),
+        ("::ffff:1.1.1.1", WORLD),
     ],
 )  # fmt: skip
 def test_nearness(address: str, wanted: int) -> None:

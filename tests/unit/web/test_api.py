@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hook_service import config
-from hook_service.web import models_sources
+from hook_service.web import api, models_sources
 from hook_service.web.auth import Guard
 from hook_service.web.limits import Buckets
 from tests.unit.web.conftest import MakeRig
@@ -61,6 +62,20 @@ def test_an_empty_read_token_opens_nothing(make_rig: MakeRig, tmp_path: Path, co
         assert guard.scope(f"Bearer {token}") is None
     (tmp_path / "credentials" / "api-read-token").unlink()
     assert Guard(config.load(tmp_path / "radio.yml")).scope("Bearer ") is None
+
+
+def test_the_document_has_every_route() -> None:
+    """What is not in it would be tried by nobody."""
+    app = api.openapi_app()
+    found = {
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    told = {(method, path) for path, methods in app.api_doc["paths"].items() for method in methods}
+    assert found - told == {("get", "/api/v1/openapi.json")}
+    assert told <= found
+    assert all(one.get("security") for methods in app.api_doc["paths"].values() for one in methods.values())
 
 
 def test_guessing_the_token_is_slowed_down(make_rig: MakeRig) -> None:
