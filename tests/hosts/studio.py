@@ -106,7 +106,7 @@ class Studio:
     def ports(self, host: str) -> dict[str, list[int]]:
         """What answers of all TCP ports, and of the usual UDP ones; a firewall that drops makes this take seconds."""
         # nmap sends to each UDP port what its usual service would answer.
-        ways = {"tcp": ["-p-", "--min-rate=8000"], "udp": ["-sU", f"-p{UDP_PORTS}"]}
+        ways = {"tcp": ["-p-", "--min-rate=8000"], "udp": ["-sU", f"-p{UDP_PORTS}", "--min-rate=200"]}
         found = {}
         for kind, options in ways.items():
             done = subprocess.run(

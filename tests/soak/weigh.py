@@ -15,8 +15,8 @@ from tests.rig.net import RigError
 from tests.rig.station import Station
 
 EVERY_SECONDS = 10.0
-# Not judged: what a process takes while it fills its caches. It ends for all at the same time after their start.
-WARM_UP_SECONDS = 300.0
+# Of a process's life, not judged: caches fill, and malloc finds its size. A leak goes on after that.
+WARM_UP = 0.4
 # What a process may seem to grow without growing: 1 MB in an hour, or, where less than half an hour was seen, 0.5 MB
 # in all. Less than that is a page of a library that another process let go of, or one arena of malloc's.
 MB_PER_HOUR, MB_IN_ALL = 1.0, 0.5
@@ -95,9 +95,9 @@ def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return slope, sqrt(rest / (len(points) - 2) / spread)
 
 
-def growth(life: Life, warm_up: float) -> Growth | None:
-    """How a process grew after `warm_up` seconds of its life; None when there is too little left to say."""
-    since = life.weights[0].at + warm_up
+def growth(life: Life) -> Growth | None:
+    """How a process grew after its warm-up; None when there is too little left to say."""
+    since = life.weights[0].at + WARM_UP * life.seconds
     after = [weight for weight in life.weights if weight.at >= since]
     if len(after) < 12:
         return None

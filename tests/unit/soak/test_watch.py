@@ -1,11 +1,13 @@
 """What is noted of a stream, and what of it is a fault's doing."""
 
 import zlib
+from math import inf
 
+from tests.rig.alignment import Change
 from tests.rig.flvread import AUDIO, VIDEO, Tag
 from tests.soak.course import Done
 from tests.soak.faults import EVERY_SECONDS, GENTLE, SEEN, Fault, plan
-from tests.soak.verdict import lost_to, outside
+from tests.soak.verdict import lost_to, outside, thirds
 from tests.soak.watch import Hole, Ledger, Wait
 
 
@@ -105,3 +107,10 @@ def test_an_hours_plan() -> None:
     assert any(fault.name == "programme monitor killed" for fault in found)
     assert not any("monitor" in fault.name for fault in plan(3600, ["web"]))
     assert len(plan(120, ["web"])) == 1
+
+
+def test_the_thirds_of_what_was_decided_by_the_sound() -> None:
+    offsets = [10, 20, 5000, 30, -40, inf, 50, 60, 70]
+    changes = [Change(500, "coral", 0, None if offset == inf else offset) for offset in offsets]
+    assert thirds(changes) == ([10, 20, 30], [50, 60, 70])
+    assert thirds([]) == ([], [])
