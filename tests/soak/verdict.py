@@ -9,7 +9,7 @@ from tests.rig.alignment import Change
 from tests.rig.flvread import AUDIO, VIDEO
 from tests.soak.course import RECOVERY_SECONDS, Done, Outcome
 from tests.soak.watch import Hole, Wait
-from tests.soak.weigh import COME_AND_GO, WARM_UP, Growth, growth
+from tests.soak.weigh import COME_AND_GO, MB_IN_ALL, MB_PER_HOUR, WARM_UP, Growth, growth
 
 SWITCHES_PER_HOUR = 300
 APART_MS = 40.0
@@ -141,8 +141,8 @@ def _sizes(part: Part, outcome: Outcome) -> None:
     part.notes.append(
         f"Processes that lived for {_LIVED:.0%} of the run at least, without the first {WARM_UP:.0%} of their life, "
         "weighed every ten seconds. Slopes are those of a straight line (least squares), with their standard errors. "
-        "A process grows when its slope is more than 1 MB an hour (0.5 MB in all where less than half an hour was "
-        "seen) by more than two standard errors. “Own” is anonymous memory: PSS also moves when others come and go. "
+        f"A process grows when its slope is more than {MB_PER_HOUR:g} MB an hour (or {MB_IN_ALL:g} MB in all, where that "
+        "is more) by more than two standard errors. “Own” is anonymous memory: PSS also moves when others come and go. "
         f"Descriptors and threads are medians of the first and the last quarter; up to {COME_AND_GO} come and go."
     )
 
