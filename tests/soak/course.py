@@ -153,14 +153,14 @@ def _harm(ground: Ground, seconds: float, say: Callable[[str], None]) -> list[Do
 def _do(ground: Ground, fault: Fault) -> Done:
     begin = time.time()
     trouble = ""
-    try:
-        fault.hit(ground)
-        time.sleep(fault.hold)
-    except (RigError, OSError, AssertionError) as error:
-        trouble = f"it could not be done: {error}"
-    finally:
-        if fault.mend is not None:
-            fault.mend(ground)
+    for step in (fault.hit, fault.mend):
+        try:
+            if step is not None:
+                step(ground)
+        except (RigError, OSError, AssertionError) as error:
+            trouble = f"it could not be done: {error}"
+        if step is fault.hit:
+            time.sleep(fault.hold)
     mended = time.time()
     # What was only just hurt has not noticed yet.
     time.sleep(1.0)
