@@ -37,20 +37,21 @@ def main() -> int:
         course.clear(place)
     minutes = (time.monotonic() - began) / 60
     about = report.machine() | {"command": f"`make soak SECONDS={options.seconds:.0f}`"}
-    document = _markdown(part, about, options.seconds / 60)
+    document = markdown(part, about, options.seconds / 60)
     print(document)
     out = options.out or (ROOT / "docs" if options.seconds >= FULL_SECONDS else None)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "soak.md").write_text(document)
-        (out / "soak.json").write_text(_json(part, about, minutes))
+        (out / "soak.json").write_text(as_json(part, about, minutes))
     missed = [check for check in part.checks if not check.met]
     for check in missed:
         print(f"missed: {check.what}: {check.measured}, required {check.required}", file=sys.stderr)
     return 1 if missed else 0
 
 
-def _markdown(part: Part, about: dict[str, str], minutes: float) -> str:
+def markdown(part: Part, about: dict[str, str], minutes: float) -> str:
+    """The whole document."""
     faults, processes = map(report.table, part.tables)
     about_faults, about_traffic, about_processes, about_alignment = part.notes
     return "\n\n".join([
@@ -68,7 +69,8 @@ def _markdown(part: Part, about: dict[str, str], minutes: float) -> str:
     ]) + "\n"  # fmt: skip
 
 
-def _json(part: Part, about: dict[str, str], minutes: float) -> str:
+def as_json(part: Part, about: dict[str, str], minutes: float) -> str:
+    """The same for machines."""
     document = {
         "machine": about,
         "minutes": minutes,

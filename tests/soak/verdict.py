@@ -141,10 +141,10 @@ def _sizes(part: Part, outcome: Outcome) -> None:
     part.notes.append(
         f"Processes that lived for {_LIVED:.0%} of the run at least, without the first {WARM_UP:.0%} of their life, "
         "weighed every ten seconds. Slopes are those of a straight line (least squares), with their standard errors. "
-        f"A process grows when its slope is more than {MB_PER_HOUR:g} MB an hour (or {MB_IN_ALL:g} MB in all, where "
-        "that is more) by more than two standard errors. “Own” is anonymous memory: PSS also moves when others come "
-        "and go. Descriptors and threads are medians of the first and the last quarter; up to "
-        f"{COME_AND_GO} come and go."
+        f"A process grows when the slope of its own (anonymous) memory is more than {MB_PER_HOUR:g} MB an hour, or "
+        f"{MB_IN_ALL:g} MB in all where that is more, by more than two standard errors. PSS is told and not judged: "
+        "it rises when another process that shares a library ends. Descriptors and threads are medians of the first "
+        f"and the last quarter; up to {COME_AND_GO} come and go."
     )
 
 
