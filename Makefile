@@ -26,7 +26,7 @@ TWO_AT_A_TIME = -n 2 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
-.PHONY: help setup station demo demo-down test lint format unit integration molecule bench soak roles-docs lock clean packages
+.PHONY: help setup station demo demo-down test lint format unit integration molecule bench roles-docs lock clean packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -89,6 +89,7 @@ bench: packages $(STAMPS)/service ## measure against the original's design; writ
 	$(PY) -m tests.bench
 
 # An hour by default, written to docs/; a shorter run is a trial and writes nothing.
+.PHONY: soak
 soak: packages $(STAMPS)/service ## an hour on the air with a fault every minute; writes docs/soak.md; SECONDS=
 	$(PY) -m tests.soak --seconds $(SECONDS)
 
