@@ -16,6 +16,8 @@ AUDIO_URL ?=
 PROFILE ?= 720p30
 SWITCH_DELAY ?=
 STATIONS ?= 1
+# Not from the environment: bash counts its own seconds there.
+SECONDS = 3600
 RUN_DIR ?= .run
 export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
 
@@ -88,6 +90,11 @@ roles-docs: setup ## write the roles' READMEs from their argument specs
 
 bench: packages $(STAMPS)/service ## measure against the original's design; writes docs/benchmarks.md
 	$(PY) -m tests.bench
+
+# An hour by default, written to docs/; a shorter run is a trial and writes nothing.
+.PHONY: soak
+soak: packages $(STAMPS)/service ## an hour on the air with a fault every minute; writes docs/soak.md; SECONDS=
+	$(PY) -m tests.soak --seconds $(SECONDS)
 
 lock: setup ## resolve the dependencies anew, within what the two inputs allow
 	cd hook_service && ../$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \

@@ -321,6 +321,7 @@ class Host(Section):
             )
         if not has("api-token"):
             lines.append(f"no api-token in {self.credentials}; create it (mode 0640 or tighter)")
+        has("api-read-token")
         for shortcode, station in self.stations.items():
             if station.azuracast is not None:
                 has(f"{shortcode}.azuracast-key")

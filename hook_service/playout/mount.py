@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
+from hook_service.playout.nearness import may_lead, nearness
+
 CONNECT_SECONDS = 5.0
 _ADDRESS_SECONDS = 3.0  # for each address of the name
 _REDIRECTS = 5
@@ -123,13 +125,15 @@ def connect(url: str, seconds: float = CONNECT_SECONDS, more: Mapping[str, str] 
     Raises NoMount. How long a name server may take is the system's to say (`options timeout` in resolv.conf).
     """
     deadline = time.monotonic() + seconds
+    nearest: int | None = None
     for _ in range(_REDIRECTS + 1):
         try:
             parts = urlsplit(url)
         except ValueError as error:
             raise NoMount(f"{url!r} is no address of a mount ({error})") from None
         try:
-            answer = _ask(parts, deadline, more or {})
+            connection, nearest = _reach(parts, deadline, nearest)
+            answer = _ask(connection, parts, deadline, more or {})
             if isinstance(answer, Stream):
                 return answer
             url = answer if "://" in answer else urljoin(url, answer)
@@ -140,9 +144,9 @@ def connect(url: str, seconds: float = CONNECT_SECONDS, more: Mapping[str, str] 
     raise NoMount(f"{_place(parts)} redirects again and again; give the address that it ends at as audio.url")
 
 
-def _ask(parts: SplitResult, deadline: float, more: Mapping[str, str]) -> Stream | str:
+def _ask(connection: socket.socket, parts: SplitResult, deadline: float, more: Mapping[str, str]) -> Stream | str:
     """One request: the stream, or the address that it was redirected to."""
-    connection = _secured(_reach(parts, deadline), parts, deadline)
+    connection = _secured(connection, parts, deadline)
     try:
         path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
         query = f"?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
@@ -168,8 +172,11 @@ def _ask(parts: SplitResult, deadline: float, more: Mapping[str, str]) -> Stream
         raise
 
 
-def _reach(parts: SplitResult, deadline: float) -> socket.socket:
-    """A TCP connection to the first of the name's addresses that answers."""
+def _reach(parts: SplitResult, deadline: float, nearest: int | None) -> tuple[socket.socket, int]:
+    """A TCP connection to the first of the name's addresses that answers, and how near that is.
+
+    `nearest` is how near the server is that redirected here; None where none did.
+    """
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise NoMount(f"{parts.geturl()!r} is no address of a mount; audio.url begins with http:// or https://")
     try:
@@ -182,6 +189,9 @@ def _reach(parts: SplitResult, deadline: float) -> socket.socket:
         raise NoMount(f"{_place(parts)}: its port is none; check audio.url") from None
     trouble: Exception | None = None
     for family, kind, protocol, _, address in found:
+        if nearest is not None and not may_lead(nearest, str(address[0])):
+            trouble = NoMount("a redirect may not lead there")
+            continue
         connection = socket.socket(family, kind, protocol)
         try:
             connection.settimeout(min(_ADDRESS_SECONDS, _left(deadline)))
@@ -190,7 +200,7 @@ def _reach(parts: SplitResult, deadline: float) -> socket.socket:
             connection.close()
             trouble = error
             continue
-        return connection
+        return connection, nearness(str(address[0]))
     why = "no answer" if isinstance(trouble, TimeoutError) else str(trouble)
     raise NoMount(f"{parts.hostname}:{port} can't be reached ({why}); is the server up, and is audio.url right?")
 

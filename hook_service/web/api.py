@@ -50,9 +50,9 @@ def openapi_app() -> OpenAPI:
         __name__,
         url_prefix=PREFIX,
         abp_security=[{"bearer": []}],
-        abp_responses={401: models.ProblemDocument, 503: models.ProblemDocument},
+        abp_responses=dict.fromkeys((401, 403, 503), models.ProblemDocument),
     )
-    blueprint.before_request(_operator_only)
+    blueprint.before_request(_authorise)
     get, put, post, delete = blueprint.get, blueprint.put, blueprint.post, blueprint.delete
     get("/status", summary="Every station, now", responses={200: models.Status})(status)
     get("/history", summary="Plays, the latest first", responses={200: models.Plays})(history)
@@ -214,16 +214,19 @@ def switch(path: models.StationPath, body: models.SwitchIn) -> Response:
     return _json({"request_id": g.request_id, "accepted": True}, 202)
 
 
-def _operator_only() -> None:
+def _authorise() -> None:
     services = _services()
     wait = services.failures.wait(g.client)
     if wait:
         raise too_many(wait, "Too many failed authentications from this address.")
-    if not services.guard.operator(request.headers.get("Authorization")):
+    scope = services.guard.scope(request.headers.get("Authorization"))
+    if scope is None:
         services.failures.take(g.client)
-        raise Problem(
-            401, "Send the operator's token: Authorization: Bearer …", {"WWW-Authenticate": 'Bearer realm="api"'}
-        )
+        raise Problem(401, "Send a token: Authorization: Bearer …", {"WWW-Authenticate": 'Bearer realm="api"'})
+    if scope == "read" and request.method not in ("GET", "HEAD"):
+        # RFC 6750, 3.1: the token is right, and not enough.
+        refused = 'Bearer realm="api", error="insufficient_scope", scope="operate"'
+        raise Problem(403, "This token may only read.", {"WWW-Authenticate": refused})
     if request.method in ("POST", "PUT"):
         if not request.is_json:
             raise Problem(415, "Send the body as application/json.", {"Accept": "application/json"})

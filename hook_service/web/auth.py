@@ -1,12 +1,16 @@
-"""Who may come in: AzuraCast (or another sender) at the webhook, the operator at the API."""
+"""Who may come in: AzuraCast (or another sender) at the webhook; the operator, and who may only look, at the API."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hmac
+from typing import Literal
 
 from hook_service.config import Host
+
+Scope = Literal["operate", "read"]
+"""What a token is good for: everything, or asking without changing anything."""
 
 
 def _same(given: str | None, wanted: bytes | None) -> bool:
@@ -25,7 +29,10 @@ class Guard:
         self._basic = f"{host.webhook.user}:{password}".encode() if password else None
         self._secret = _bytes(host.secret("webhook-secret"))
         self._token = _bytes(host.secret("webhook-token"))
-        self._api = _bytes(host.secret("api-token"))
+        self._tokens: dict[Scope, bytes | None] = {
+            "operate": _bytes(host.secret("api-token")),
+            "read": _bytes(host.secret("api-read-token")),
+        }
 
     def webhook(self, authorization: str | None, secret: str | None, token: str | None) -> bool:
         """Whether any configured credential is given and right: Basic, `X-Webhook-Secret` or the path's token."""
@@ -34,10 +41,15 @@ class Guard:
         path = _same(token, self._token)
         return basic or header or path
 
-    def operator(self, authorization: str | None) -> bool:
-        """Whether the `Authorization` header carries the operator's bearer token."""
+    def scope(self, authorization: str | None) -> Scope | None:
+        """What the bearer token in the `Authorization` header is good for; None without one that is right."""
         scheme, _, token = (authorization or "").partition(" ")
-        return scheme.lower() == "bearer" and _same(_wsgi(token.strip()), self._api)
+        if scheme.lower() != "bearer":
+            return None
+        given = _wsgi(token.strip())
+        # Both are compared, so that the time it takes does not tell which of them a guess came near to.
+        right: list[Scope] = [scope for scope, wanted in self._tokens.items() if _same(given, wanted)]
+        return right[0] if right else None
 
 
 def _bytes(secret: str | None) -> bytes | None:

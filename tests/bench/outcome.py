@@ -39,6 +39,10 @@ class Part:
         # Judged as measured, not as rounded for the reader.
         self.checks.append(Check(what, f"{value:.{digits}f}{unit}", f"≤ {limit:g}{unit}", value <= limit))
 
+    def at_least(self, what: str, value: float, limit: float, unit: str = "", digits: int = 0) -> None:
+        """A figure that may not be smaller than `limit`."""
+        self.checks.append(Check(what, f"{value:.{digits}f}{unit}", f"≥ {limit:g}{unit}", value >= limit))
+
     def exactly(self, what: str, value: int, wanted: int) -> None:
         """A count that must be this one."""
         self.checks.append(Check(what, str(value), str(wanted), value == wanted))

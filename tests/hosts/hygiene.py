@@ -9,6 +9,8 @@ from pathlib import Path
 
 WORST_EXPOSURE = 2.5
 CREDENTIALS = Path("/etc/radio/credentials")
+WEB = "http://127.0.0.1:9000"
+ROUTES = ("status", "history?limit=500", "errors?limit=500", "mappings?limit=500", "loops?limit=500", "destinations")
 
 
 def said(*argv: str) -> str:
@@ -82,8 +84,19 @@ def places() -> dict[str, bytes]:
             # The journal was read above.
             if path.is_file() and "journal" not in path.parts:
                 found[str(path)] = path.read_bytes()
-    with urllib.request.urlopen("http://127.0.0.1:8080/stat", timeout=5) as answer:
-        found["/stat"] = answer.read()
+    return found | answers()
+
+
+def answers() -> dict[str, bytes]:
+    """What the relay and radio-web tell those who may ask."""
+    token = (CREDENTIALS / "api-token").read_text().strip()
+    addresses = {"http://127.0.0.1:8080/stat": "", f"{WEB}/metrics": "", f"{WEB}/health": ""}
+    addresses |= {f"{WEB}/api/v1/{route}": token for route in ROUTES}
+    found = {}
+    for address, bearer in addresses.items():
+        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {bearer}"} if bearer else {})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            found[address] = answer.read()
     return found
 
 

@@ -8,7 +8,7 @@ order goes over HTTP on port 8090, as JSON:
     GET  /sessions?key=K                 every publish there has been
     GET  /picture?key=K&seconds=2        the loops in what a viewer receives, from decoded frames
     GET  /await?key=K&loop=L&seconds=20  the same, until that loop is seen
-    GET  /ports?host=H                   the TCP ports of a host that accept connections from here
+    GET  /ports?host=H                   the ports of a host that answer here: every one of TCP, the usual ones of UDP
     POST /webhook                        {url, user, password, station, track: {artist, title, …}}, as AzuraCast does
     POST /platform                       {up: true or false}: the ingest goes away, and comes back
     POST /automation                     {stations: […], webhooks: [[url, user, password], …]}: play as AzuraCast does
@@ -42,6 +42,11 @@ from tests.rig.radio import Began, Radio, rotation
 PORT = 8090
 STATE = Path("/var/lib/studio")
 MEDIA = Path("/var/cache/studio")
+# What hosts are asked for from all over the world, and the numbers of what listens on ours.
+UDP_PORTS = (
+    "7,19,53,67,69,111,123,137,138,161,162,177,389,443,500,514,520,623,631,1194,1434,1604,1701,1812,1900,1935,2049,"
+    "3283,3478,3702,4500,5060,5093,5351,5353,5432,5683,8080,9000,9090,9093,9100,10001,11211,17185,27015,51820"
+)
 _FORWARDED = ("icecast", "platform", "platform_stat", "azuracast")
 
 
@@ -98,13 +103,18 @@ class Studio:
             if time.monotonic() - began > seconds:
                 raise RigError(f"{loop} is not seen at the platform after {seconds:g} s; seen: {seen}")
 
-    def ports(self, host: str) -> list[int]:
-        """A scan of all of them; a firewall that drops answers makes this take some seconds."""
-        done = subprocess.run(
-            ["nmap", "-Pn", "-n", "-p-", "-T5", "--min-rate=8000", "--max-retries=1", "-oG", "-", host],
-            capture_output=True, text=True, check=True, timeout=120,
-        )  # fmt: skip
-        return sorted(int(port) for port in re.findall(r"(\d+)/open/tcp", done.stdout))
+    def ports(self, host: str) -> dict[str, list[int]]:
+        """What answers of all TCP ports, and of the usual UDP ones; a firewall that drops makes this take seconds."""
+        # nmap sends to each UDP port what its usual service would answer.
+        ways = {"tcp": ["-p-", "--min-rate=8000"], "udp": ["-sU", f"-p{UDP_PORTS}", "--min-rate=200"]}
+        found = {}
+        for kind, options in ways.items():
+            done = subprocess.run(
+                ["nmap", "-Pn", "-n", *options, "-T5", "--max-retries=1", "-oG", "-", host],
+                capture_output=True, text=True, check=True, timeout=120,
+            )  # fmt: skip
+            found[kind] = sorted(int(port) for port in re.findall(rf"(\d+)/open/{kind}", done.stdout))
+        return found
 
     def webhook(self, order: dict[str, Any]) -> int:
         """Send one track's webhook; the status of the answer."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from hook_service.playout import mount
 from hook_service.playout.mount import Chunks, NoMount, connect
+from hook_service.playout.nearness import WORLD
 from tests.unit.playout.helpers import open_files
 
 OK = b"HTTP/1.0 200 OK\r\nContent-Type: audio/mpeg\r\n"
@@ -179,6 +180,28 @@ def test_a_redirect_to_something_else(serve: Callable[..., Server], to: bytes) -
     server = serve(b"HTTP/1.0 302 Found\r\nLocation: " + to + b"\r\n\r\n")
     with pytest.raises(NoMount):
         connect(url(server))
+
+
+@pytest.mark.parametrize("to", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
+def test_a_redirect_to_where_nobody_broadcasts(serve: Callable[..., Server], to: str) -> None:
+    """A cloud answers there with the host's own credentials."""
+    server = serve(f"HTTP/1.0 302 Found\r\nLocation: http://{to}/latest/meta-data\r\n\r\n".encode())
+    began = time.monotonic()
+    with pytest.raises(NoMount, match="may not lead there"):
+        connect(url(server))
+    assert time.monotonic() - began < 2
+
+
+def test_a_redirect_from_the_world_to_this_host(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = serve(OK + b"\r\nsound")
+    outer = serve(b"HTTP/1.0 302 Found\r\nLocation: " + url(inner).encode() + b"\r\n\r\n")
+    # No address of the world can be served from here.
+    monkeypatch.setattr("hook_service.playout.mount.nearness", lambda _: WORLD)
+    with pytest.raises(NoMount, match="may not lead there"):
+        connect(url(outer))
+    assert inner.requests == []
 
 
 def test_a_redirect_without_an_end(serve: Callable[..., Server]) -> None:

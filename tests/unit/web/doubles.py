@@ -25,10 +25,11 @@ from hook_service.web.director import Director
 from hook_service.web.health import Storage
 from hook_service.web.plays import Memory
 
-PASSWORD, SECRET, TOKEN, API_TOKEN = "pass:wörd-1", "secret-2", "token-3", "api-4"
+PASSWORD, SECRET, TOKEN, API_TOKEN, READ_TOKEN = "pass:wörd-1", "secret-2", "token-3", "api-4", "read-5"
 KEY = "abcd-efgh-ijkl-mnop"
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"azuracast:{PASSWORD}".encode()).decode()}
 BEARER = {"Authorization": f"Bearer {API_TOKEN}"}
+READER = {"Authorization": f"Bearer {READ_TOKEN}"}
 
 
 def write_host(directory: Path, **changes: Any) -> Path:
@@ -40,6 +41,7 @@ def write_host(directory: Path, **changes: Any) -> Path:
         "webhook-secret": SECRET,
         "webhook-token": TOKEN,
         "api-token": API_TOKEN,
+        "api-read-token": READ_TOKEN,
         "demo.tube.key": KEY,
     }
     for name, secret in secrets.items():

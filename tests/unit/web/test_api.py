@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hook_service.web import models_sources
+from hook_service import config
+from hook_service.web import api, models_sources
+from hook_service.web.auth import Guard
 from hook_service.web.limits import Buckets
 from tests.unit.web.conftest import MakeRig
-from tests.unit.web.doubles import BASIC, BEARER, Rig, body, eventually
+from tests.unit.web.doubles import BASIC, BEARER, READER, Rig, body, eventually
 from tests.unit.web.peers import FakePeer
 from tests.unit.web.test_webhook import JSON
 
@@ -28,6 +32,50 @@ def test_nothing_without_the_token(rig: Rig, path: str, token: str | None) -> No
     answer = rig.client.get(f"/api/v1/{path}", headers={"Authorization": token} if token else {})
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+WRITES = (("PUT", "mappings"), ("POST", "mappings"), ("DELETE", "mappings/1"), ("POST", "stations/demo/switch"))
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_the_read_token_reads(rig: Rig, path: str) -> None:
+    # 503: there is no database here.
+    assert rig.client.get(f"/api/v1/{path}", headers=READER).status_code in (200, 503)
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+def test_the_read_token_changes_nothing(rig: Rig, method: str, path: str) -> None:
+    answer = rig.client.open(f"/api/v1/{path}", method=method, json={"loop": "one.mp4"}, headers=READER)
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+    assert answer.get_json()["detail"] == "This token may only read."
+    # A token that is right is no guess.
+    assert rig.client.get("/api/v1/status", headers=READER).status_code == 200
+
+
+@pytest.mark.parametrize("content", ["", "\n"])
+def test_an_empty_read_token_opens_nothing(make_rig: MakeRig, tmp_path: Path, content: str) -> None:
+    make_rig()
+    (tmp_path / "credentials" / "api-read-token").write_text(content)
+    guard = Guard(config.load(tmp_path / "radio.yml"))
+    for token in ("", " ", "\n", "None"):
+        assert guard.scope(f"Bearer {token}") is None
+    (tmp_path / "credentials" / "api-read-token").unlink()
+    assert Guard(config.load(tmp_path / "radio.yml")).scope("Bearer ") is None
+
+
+def test_the_document_has_every_route() -> None:
+    """What is not in it would be tried by nobody."""
+    app = api.openapi_app()
+    found = {
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    told = {(method, path) for path, methods in app.api_doc["paths"].items() for method in methods}
+    assert found - told == {("get", "/api/v1/openapi.json")}
+    assert told <= found
+    assert all(one.get("security") for methods in app.api_doc["paths"].values() for one in methods.values())
 
 
 def test_guessing_the_token_is_slowed_down(make_rig: MakeRig) -> None:
