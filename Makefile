@@ -24,7 +24,7 @@ TWO_AT_A_TIME = -n 2 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
-.PHONY: help setup station demo demo-down test lint format unit integration molecule bench roles-docs lock clean packages
+.PHONY: help setup station demo demo-down test lint format unit integration molecule bench faults roles-docs lock clean packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -85,6 +85,9 @@ roles-docs: setup ## write the roles' READMEs from their argument specs
 
 bench: packages $(STAMPS)/service ## measure against the original's design; writes docs/benchmarks.md
 	$(PY) -m tests.bench
+
+faults: setup ## do every fault to a host and measure it; writes docs/RELIABILITY.md; python -m tests.faults --only NAME
+	$(PY) -m tests.faults
 
 lock: setup ## resolve the dependencies anew, within what the two inputs allow
 	cd hook_service && ../$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
