@@ -17,7 +17,7 @@ PROFILE ?= 720p30
 SWITCH_DELAY ?=
 STATIONS ?= 1
 # Not from the environment: bash counts its own seconds there.
-SECONDS = 3600
+SECONDS ?= 3600
 RUN_DIR ?= .run
 export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
 
@@ -26,7 +26,8 @@ TWO_AT_A_TIME = -n 2 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
-.PHONY: help setup station demo demo-down test lint format unit integration fuzz molecule bench roles-docs lock clean packages
+.PHONY: help setup station demo demo-down test lint format unit integration fuzz molecule bench soak faults roles-docs lock \
+    clean packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -92,9 +93,11 @@ bench: packages $(STAMPS)/service ## measure against the original's design; writ
 	$(PY) -m tests.bench
 
 # An hour by default, written to docs/; a shorter run is a trial and writes nothing.
-.PHONY: soak
 soak: packages $(STAMPS)/service ## an hour on the air with a fault every minute; writes docs/soak.md; SECONDS=
 	$(PY) -m tests.soak --seconds $(SECONDS)
+
+faults: setup ## do every fault to a host and measure it; writes docs/RELIABILITY.md; python -m tests.faults --only NAME
+	$(PY) -m tests.faults
 
 lock: setup ## resolve the dependencies anew, within what the two inputs allow
 	cd hook_service && ../$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \

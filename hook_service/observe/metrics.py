@@ -289,5 +289,6 @@ def processes(status: Status | None) -> list[dict[str, Any]]:
 def _uptime(playout: Status | None, now: float) -> float:
     for process in processes(playout):
         if process["name"] == "publisher" and process.get("state") == "RUNNING":
-            return max(0.0, now - float(process.get("since") or now))
+            # 0 would say that it does not run; the clock may have been set back since.
+            return max(1.0, now - float(process.get("since") or now))
     return 0.0

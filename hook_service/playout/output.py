@@ -30,7 +30,7 @@ from hook_service.playout.supervise import Policy, State
 
 _log = logging.getLogger("radio.output")
 
-POLICY = Policy(stale=8.0, spawning=12.0, backoff=0.5, backoff_limit=16.0, slow=30.0)
+POLICY = Policy(stale=8.0, spawning=12.0, backoff=0.5, backoff_limit=8.0, slow=10.0)
 # A destination's FFmpeg needs half a second from the end of the one before to the relay, more on a busy host. Begun
 # so long before a keyframe, it is there when the keyframe comes.
 _MOVE_LEAD_SECONDS = 0.8

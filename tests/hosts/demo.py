@@ -114,9 +114,14 @@ class Demo:
         shared = yaml.safe_load((CHECKOUT / "inventories/demo/group_vars/all/radio.yml").read_text())
         stations = shared["hook_service_stations"]
         stations[STATION]["azuracast"] = {"url": f"http://{STUDIO}:{PORTS['azuracast']}"}
+        more = self._configure(stations[STATION])
         variables = self.group.place / f"host_vars/{NAME}.yml"
         variables.parent.mkdir(exist_ok=True)
-        variables.write_text(yaml.safe_dump({"hook_service_stations": stations}))
+        variables.write_text(yaml.safe_dump({"hook_service_stations": stations, **more}))
+
+    def _configure(self, station: dict[str, Any]) -> dict[str, Any]:
+        """For others than the demo: change the station, and give more of the host's variables."""
+        return {}
 
     def _control(self) -> Path:
         return self.group.podman.run_dir / "tunnel"

@@ -250,6 +250,10 @@ class Group:
         self.podman("start", name)
         self._wait(host)
 
+    def wait(self, name: str) -> None:
+        """Return when a host has booted and SSH answers."""
+        self._wait(self.host(name))
+
     def keep_archives(self) -> None:
         """Put the packages that the hosts downloaded into the shared store."""
         store = images.archives()

@@ -12,9 +12,15 @@ order goes over HTTP on port 8090, as JSON:
     POST /webhook                        {url, user, password, station, track: {artist, title, …}}, as AzuraCast does
     POST /platform                       {up: true or false}: the ingest goes away, and comes back
     POST /automation                     {stations: […], webhooks: [[url, user, password], …]}: play as AzuraCast does
+    POST /azuracast                      {up: true or false}: it goes away with webhooks, event stream and API
+    POST /skip                           the song that plays ends, the next one begins
+    POST /sound                          {kind: …}: what is wrong with the sound, see tests.hosts.sound
+    GET  /begun                          the songs that have begun, each with its Unix time
 
 Until that order the mount has a light source without titles. Then Liquidsoap takes its place, and an AzuraCast serves
 its API on port 8010. With a later order that AzuraCast is set up anew.
+
+The ingest is reached on port 1937 too: a second destination, to which the network can be cut alone.
 """
 
 import asyncio
@@ -31,6 +37,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.hosts.sound import Sound
 from tests.rig import azuracast, child, media
 from tests.rig.azuracast import AzuraCast, Track
 from tests.rig.icecast import Icecast, Playlist
@@ -40,6 +47,7 @@ from tests.rig.platform import Platform
 from tests.rig.radio import Began, Radio, rotation
 
 PORT = 8090
+SECOND_PORT = 1937
 STATE = Path("/var/lib/studio")
 MEDIA = Path("/var/cache/studio")
 # What hosts are asked for from all over the world, and the numbers of what listens on ours.
@@ -47,7 +55,10 @@ UDP_PORTS = (
     "7,19,53,67,69,111,123,137,138,161,162,177,389,443,500,514,520,623,631,1194,1434,1604,1701,1812,1900,1935,2049,"
     "3283,3478,3702,4500,5060,5093,5351,5353,5432,5683,8080,9000,9090,9093,9100,10001,11211,17185,27015,51820"
 )
-_FORWARDED = ("icecast", "platform", "platform_stat", "azuracast")
+# Port from outside: port on loopback.
+_FORWARDED = {PORTS[name]: PORTS[name] for name in ("icecast", "platform", "platform_stat", "azuracast")} | {
+    SECOND_PORT: PORTS["platform"]
+}
 
 
 class Studio:
@@ -67,10 +78,13 @@ class Studio:
         self.platform.start()
         self.radio: Radio | None = None
         self.azuracast: AzuraCast | None = None
+        self.sound: Sound | None = None
         self._count = 0
 
     def stop(self) -> None:
         """End everything."""
+        if self.sound is not None:
+            self.sound.restore()
         for server in (self.platform, self.azuracast, self.radio, self.playlist, self.icecast):
             if server is not None:
                 server.stop()
@@ -141,8 +155,37 @@ class Studio:
             self.playlist.stop()
             self.radio = Radio(STATE, self.icecast, MOUNT, songs=rotation(self.songs), on_begin=self._announce)
             self.radio.start()
+            self.sound = Sound(self.icecast, self.radio, MEDIA)
         elif playing.begun:
             self._announce(playing.begun[-1])
+
+    def set_azuracast(self, up: bool) -> None:
+        """An AzuraCast that is away while its radio plays on, and one that is back."""
+        if self.azuracast is None or self.radio is None:
+            raise RigError("there is no AzuraCast: order /automation first")
+        if not up:
+            self.azuracast.stop()
+            return
+        self.azuracast.start()
+        if self.radio.begun:
+            self._announce(self.radio.begun[-1])
+
+    def skip(self) -> None:
+        """The next song, now."""
+        if self.radio is None:
+            raise RigError("nothing plays songs: order /automation first")
+        self.radio.skip()
+
+    def break_sound(self, kind: str) -> None:
+        """See Sound."""
+        if self.sound is None:
+            raise RigError("nothing plays songs: order /automation first")
+        self.sound.set(kind)
+
+    def begun(self) -> list[dict[str, Any]]:
+        """Every song so far."""
+        begun = list(self.radio.begun) if self.radio is not None else []
+        return [{"artist": one.track.artist, "title": one.track.title, "at": one.at} for one in begun]
 
     def _announce(self, began: Began) -> None:
         if self.azuracast is not None and self.radio is not None:
@@ -165,6 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/picture": lambda: self.studio.picture(key, float(query.get("seconds", 2))),
             "/await": lambda: self.studio.await_loop(key, query["loop"], float(query.get("seconds", 20))),
             "/ports": lambda: self.studio.ports(query["host"]),
+            "/begun": self.studio.begun,
         }
         self._answer(answers.get(parts.path))
 
@@ -174,6 +218,9 @@ class _Handler(BaseHTTPRequestHandler):
             "/webhook": lambda: {"status": self.studio.webhook(order)},
             "/platform": lambda: self.studio.set_platform(order["up"]),
             "/automation": lambda: self.studio.automate(order),
+            "/azuracast": lambda: self.studio.set_azuracast(order["up"]),
+            "/skip": self.studio.skip,
+            "/sound": lambda: self.studio.break_sound(order["kind"]),
         }
         self._answer(answers.get(self.path))
 
@@ -193,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Nobody reads a log of questions."""
 
 
-async def _pass_on(port: int, address: str) -> None:
+async def _pass_on(port: int, address: str, to: int) -> None:
     async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(65536):
@@ -206,7 +253,7 @@ async def _pass_on(port: int, address: str) -> None:
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            inner_reader, inner_writer = await asyncio.open_connection(LOOPBACK, port)
+            inner_reader, inner_writer = await asyncio.open_connection(LOOPBACK, to)
         except OSError:
             writer.close()
             return
@@ -217,7 +264,7 @@ async def _pass_on(port: int, address: str) -> None:
 
 
 async def _forward(address: str) -> None:
-    await asyncio.gather(*(_pass_on(PORTS[name], address) for name in _FORWARDED))
+    await asyncio.gather(*(_pass_on(port, address, to) for port, to in _FORWARDED.items()))
 
 
 def _own_address() -> str:

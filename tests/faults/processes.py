@@ -1,0 +1,145 @@
+"""Each process killed, and each stopped so that it lives and does nothing."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.faults.fault import Fault
+from tests.faults.stage import Stage
+
+_OWN = "the fault is in what every viewer's picture passes through"
+_OUT = "each destination's FFmpeg lives with it: it begins again at the next keyframe"
+
+
+def _signal(unit: str, name: str, whom: str, stage: Stage) -> None:
+    stage.host(f"systemctl kill --kill-whom={whom} --signal={name} {unit}")
+
+
+def _ffmpeg(process: str, name: str, stage: Stage) -> None:
+    stage.host(f"kill -{name} {stage.pid(process)}")
+
+
+def _service(unit: str, verb: str, stage: Stage) -> None:
+    stage.host(f"systemctl {verb} {unit}")
+
+
+def _relays_nginx(name: str, stage: Stage) -> None:
+    """Signal the nginx that radio-relay keeps, workers and all, not the service itself."""
+    stage.host(
+        "main=$(systemctl show --property=MainPID --value radio-relay)\n"
+        'master=$(pgrep --parent "$main"); workers=$(pgrep --parent "$master")\n'
+        f"kill -{name} $workers $master"
+    )
+
+
+def killed(unit: str, text: str, **more: object) -> Fault:
+    """The main process of a unit gets SIGKILL."""
+    short = unit.removeprefix("radio-").partition("@")[0]
+    return Fault(f"{short}-killed", f"{text} killed", partial(_signal, unit, "KILL", "main"), **more)  # type: ignore[arg-type]
+
+
+def stopped(unit: str, text: str, hold: float, **more: object) -> Fault:
+    """The main process of a unit gets SIGSTOP; systemd's watchdog has to find out."""
+    short = unit.removeprefix("radio-").partition("@")[0]
+    do = partial(_signal, unit, "STOP", "main")
+    return Fault(f"{short}-stopped", f"{text} stopped (SIGSTOP) and left to its watchdog", do, hold=hold, **more)  # type: ignore[arg-type]
+
+
+FAULTS = (
+    killed("radio-web", "radio-web"),
+    stopped("radio-web", "radio-web", 16),
+    Fault(
+        "web-down",
+        "radio-web stopped by hand, and started again",
+        partial(_service, "radio-web", "stop"),
+        partial(_service, "radio-web", "start"),
+        alert="WebServiceDown",
+        hold=20,
+        plays_lost=1,
+        why="a play that began and was over while radio-web was down may have been told to nobody",
+    ),
+    killed("radio-prepare", "radio-prepare"),
+    stopped("radio-prepare", "radio-prepare", 16),
+    Fault("audio-killed", "the FFmpeg of the sound killed", partial(_ffmpeg, "audio", "KILL")),
+    Fault("audio-stopped", "the FFmpeg of the sound stopped (SIGSTOP)", partial(_ffmpeg, "audio", "STOP"), hold=8),
+    Fault(
+        "destination-killed",
+        "the FFmpeg of one destination killed",
+        partial(_ffmpeg, "destination:second", "KILL"),
+        second_off_air=4,
+        why=_OUT,
+    ),
+    Fault(
+        "destination-stopped",
+        "the FFmpeg of one destination stopped (SIGSTOP)",
+        partial(_ffmpeg, "destination:second", "STOP"),
+        hold=14,
+        second_off_air=14,
+        why="it is called stale after 8 s without progress",
+    ),
+    killed("radio-output@demo", "radio-output", off_air=5, lost=360, why=_OUT),
+    stopped(
+        "radio-output@demo",
+        "radio-output",
+        12,
+        off_air=5,
+        lost=360,
+        why="its FFmpegs go on; when the watchdog kills it they end with it",
+    ),
+    Fault(
+        "publisher-killed",
+        "the publisher's FFmpeg killed",
+        partial(_ffmpeg, "publisher", "KILL"),
+        off_air=3,
+        lost=220,
+        why=_OWN,
+    ),
+    Fault(
+        "publisher-stopped",
+        "the publisher's FFmpeg stopped (SIGSTOP)",
+        partial(_ffmpeg, "publisher", "STOP"),
+        hold=10,
+        off_air=8,
+        lost=600,
+        why=_OWN,
+    ),
+    killed("radio-playout@demo", "radio-playout", off_air=5, lost=360, why=_OWN),
+    stopped("radio-playout@demo", "radio-playout", 10, off_air=12, lost=900, why=_OWN),
+    Fault(
+        "relay-killed",
+        "the relay's nginx killed",
+        partial(_relays_nginx, "KILL"),
+        off_air=8,
+        lost=600,
+        why=_OWN,
+    ),
+    Fault(
+        "relay-stopped",
+        "the relay's nginx stopped (SIGSTOP)",
+        partial(_relays_nginx, "STOP"),
+        hold=14,
+        off_air=20,
+        lost=1500,
+        why=_OWN,
+    ),
+    Fault(
+        "https-killed",
+        "nginx, which takes webhooks, killed",
+        partial(_signal, "nginx", "KILL", "all"),
+        partial(_service, "nginx", "start"),
+        hold=6,
+    ),
+    Fault(
+        "exporter-stopped",
+        "the host's exporter stopped by hand",
+        partial(_service, "prometheus-node-exporter", "stop"),
+        partial(_service, "prometheus-node-exporter", "start"),
+        alert="ExporterMissing",
+    ),
+    Fault(
+        "prometheus-killed",
+        "Prometheus killed",
+        partial(_signal, "prometheus", "KILL", "main"),
+        hold=8,
+    ),
+)
