@@ -13,6 +13,7 @@ Secrets are never in the YAML file. They are files named after their use in `$CR
 `webhook-secret`                value of the `X-Webhook-Secret` header, for senders that can send one
 `webhook-token`                 last path segment of `/webhook/azuracast/<token>`
 `api-token`                     the operator's bearer token
+`api-read-token`                one that may only read (optional)
 `STATION.azuracast-key`         API key for a station's now-playing API that asks for one (optional)
 `STATION.DESTINATION.key`       stream key of a destination (SRT: its stream id)
 `STATION.DESTINATION.youtube`   authorisation to ask YouTube about a destination that has `youtube` (JSON)
