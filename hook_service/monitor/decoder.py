@@ -8,6 +8,7 @@ every write would wake us.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,8 @@ _BACKLOG_BYTES = 8 << 20
 _AWAITED = 8
 # FLV's time ends after 24.8 days.
 _RENEW_MS = flv.LAST_MS - 3_600_000
+# It is filled once a look: a keyframe of 1080p alone is several times what a pipe usually holds.
+_PIPE_BYTES = 1 << 20
 
 
 class Decoder:
@@ -138,6 +141,9 @@ class Decoder:
     def _spawned(self, pipes: Pipes) -> None:
         self._ended()
         self._pipes = pipes
+        if pipes.stdin is not None:
+            with contextlib.suppress(OSError):  # the host's limit for a user's pipes: then it takes longer
+                fcntl.fcntl(pipes.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
     def _ended(self) -> None:
         self._pipes = Pipes(None, None)

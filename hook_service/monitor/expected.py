@@ -26,12 +26,15 @@ _log = logging.getLogger("radio.monitor")
 # Of a longer stretch so many are looked at, evenly spaced: about a tenth of a second of one core.
 _LOOKED_AT = 9
 _DECODE_SECONDS = 30.0
+# A picture that comes back more often than this can't be placed.
+_PLACES = 16
 
 
 def moves(station: Station, loop: Path, keyframe: bytes, seconds: float) -> bool | None:
     """Whether the loop, from this keyframe on, shows more than one picture within so many seconds.
 
-    None where that can't be known: the loop is not prepared (any more), or damaged. Blocks for a moment.
+    None where that can't be known: the loop is not prepared (any more), or damaged, or the keyframe is all over it.
+    Blocks for a moment.
     """
     source = catalog.recall(loop, station.library)
     if source is None:
@@ -44,23 +47,31 @@ def moves(station: Station, loop: Path, keyframe: bytes, seconds: float) -> bool
         return None
 
 
-def _moves(station: Station, loop: PreparedLoop, keyframe: bytes, seconds: float) -> bool:
-    begin = find(loop, keyframe)
+def _moves(station: Station, loop: PreparedLoop, keyframe: bytes, seconds: float) -> bool | None:
     gop_seconds = loop.frames / loop.gops / float(station.profile.fps)
     # As many as have come in this time, the first and the last one of it included.
     count = min(loop.gops, int(seconds / gop_seconds) + 1)
     if count < 2:
         return False
     step = max(1, -(-count // _LOOKED_AT))
-    bodies = [body for n in range(0, count, step) if (body := loop.keyframe((begin + n) % loop.gops)) is not None]
-    first, *others = decode(loop.avcc, bodies)
-    return not all(same(first, other) for other in others)
+    begins = find(loop, keyframe)
+    if len(begins) > _PLACES:
+        return None
+    for begin in begins:
+        bodies = [body for n in range(0, count, step) if (body := loop.keyframe((begin + n) % loop.gops)) is not None]
+        first, *others = decode(loop.avcc, bodies)
+        if all(same(first, other) for other in others):
+            return False
+    return True
 
 
-def find(loop: PreparedLoop, keyframe: bytes) -> int:
-    """The GOP that begins with this keyframe; the first one where it is none's, or the faded-in first one's."""
+def find(loop: PreparedLoop, keyframe: bytes) -> list[int]:
+    """The GOPs that begin with this keyframe: several where a picture comes back.
+
+    The first one where it is none's, or the faded-in first one's.
+    """
     size = len(keyframe)
-    return next((n for n in range(loop.gops) if loop.keyframe(n, size) == keyframe), 0)
+    return [n for n in range(loop.gops) if loop.keyframe(n, size) == keyframe] or [0]
 
 
 def decode(avcc: bytes, keyframes: list[bytes]) -> list[bytes]:

@@ -74,6 +74,10 @@ class Flow:
         self._last_ms[kind] = message.ms
         if last is not None and not 0 < message.ms - last <= self._step_ms[kind]:
             self.gaps[kind] += 1
+        if kind == "video" and last is not None and message.ms < last:
+            # Another timeline on the same connection: its keyframes follow none of the old.
+            self._keyframe_ms = None
+            self._intervals.clear()
         if is_keyframe(message):
             if self._keyframe_ms is not None:
                 self._intervals.append((message.ms, max(0, message.ms - self._keyframe_ms)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -153,11 +153,16 @@ class StationsCollector(Collector):
     """Asks each station's processes at scrape time.
 
     `stations` gives, by station, the status documents of its playout and of its outputs, None for one that did
-    not answer.
+    not answer. `destinations` are those each station has: one that nobody tells of is not being sent to.
     """
 
-    def __init__(self, stations: Callable[[], dict[str, tuple[Status | None, Status | None]]]) -> None:
+    def __init__(
+        self,
+        stations: Callable[[], dict[str, tuple[Status | None, Status | None]]],
+        destinations: Mapping[str, Sequence[str]],
+    ) -> None:
         self._stations = stations
+        self._destinations = destinations
         self._usage = _Usage()
         self._lock = threading.Lock()
 
@@ -220,6 +225,10 @@ class StationsCollector(Collector):
                         up.add_metric([station, destination], float(process.get("state") == "RUNNING"))
                         bytes_sent = (process.get("progress") or {}).get("bytes")
                         sent.add_metric([station, destination], float(bytes_sent or 0))
+                told = {process["name"] for process in processes(outputs)}
+                for destination in self._destinations.get(station, ()):
+                    if f"destination:{destination}" not in told:
+                        up.add_metric([station, destination], 0.0)
             self._usage.forget_all_but(pids)
         yield from (restarts, state, uptime, cpu, memory, audio, up, sent)
 

@@ -121,7 +121,9 @@ def _onair(seen: Status | None) -> str:
     """What is wrong with what leaves the host, as far as the monitor knows."""
     if seen is None or not seen.get("up"):
         return "unknown"
-    return next((what for what in ("black", "frozen", "silent") if seen.get(what)), "up")
+    wrong = next((what for what in ("black", "frozen", "silent") if seen.get(what)), None)
+    # Without its decoder the monitor can't tell.
+    return wrong or ("unknown" if seen.get("black") is None else "up")
 
 
 def _station(

@@ -93,11 +93,13 @@ class Web:
             lambda: bytes_in(host.relay.stat),
             self._youtube.states,
         )
-        self._metrics.registry.register(StationsCollector(stations.statuses))
+        destinations = {name: list(station.destinations) for name, station in host.stations.items()}
+        self._metrics.registry.register(StationsCollector(stations.statuses, destinations))
+        # Right behind it: of the same look at the processes, which may have taken seconds.
+        self._metrics.registry.register(DestinationsCollector(stations.statuses))
         self._metrics.registry.register(SourcesCollector(sources.up))
         self._metrics.registry.register(YouTubeCollector(self._youtube.found))
         self._metrics.registry.register(OnairCollector(host.stations, stations.onair))
-        self._metrics.registry.register(DestinationsCollector(stations.statuses))
         self._metrics.registry.register(
             GaugesCollector(
                 (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,8 +44,9 @@ class YouTube:
         """End it, all at once."""
         for watcher in self._watchers.values():
             watcher.end()
+        deadline = time.monotonic() + 2.0  # for all of them: the service has fifteen seconds in all
         for watcher in self._watchers.values():
-            watcher.stop()
+            watcher.stop(max(0.0, deadline - time.monotonic()))
 
     def found(self) -> dict[tuple[str, str], Found]:
         """What is known, by station and destination."""

@@ -103,11 +103,11 @@ class Watcher:
         if self._client is not None:
             self._client.end()
 
-    def stop(self) -> None:
+    def stop(self, seconds: float = 2.0) -> None:
         """End it, and wait for that. Only a name that can't be resolved takes longer than that waits."""
         self.end()
         if self._thread.is_alive():
-            self._thread.join(timeout=2)
+            self._thread.join(seconds)
 
     def found(self) -> Found:
         """What is known, now; no stream and no broadcast where that is older than `STALE`."""

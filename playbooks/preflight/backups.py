@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from playbooks.preflight.model import Problem, Site
 
 _TARGET = re.compile(r"[A-Za-z0-9_.-]+@(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[A-Za-z0-9_./~-]+")
-_PUBLIC = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*")
+_PUBLIC = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA[A-Za-z0-9+/]+=*")
 
 
 def check(site: Site) -> Iterator[Problem]:

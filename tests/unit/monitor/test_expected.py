@@ -20,9 +20,9 @@ def test_a_keyframe_tells_where_in_its_loop_it_is(tmp_path: Path) -> None:
     with open_loop(write_loop(tmp_path / SHA, [4, 4, 2])) as loop:
         keyframes = [loop.read_gop(n)[0][0] for n in range(3)]
         assert [loop.keyframe(n) for n in range(3)] == keyframes
-        assert [find(loop, keyframe) for keyframe in keyframes] == [0, 1, 2]
-        assert find(loop, loop.read_gop(0, entry=True)[0][0]) == 0
-        assert find(loop, b"of another loop") == 0
+        assert [find(loop, keyframe) for keyframe in keyframes] == [[0], [1], [2]]
+        assert find(loop, loop.read_gop(0, entry=True)[0][0]) == [0]
+        assert find(loop, b"of another loop") == [0]
         assert loop.keyframe(1, size=3) is None
         with pytest.raises(IndexError):
             loop.keyframe(3)

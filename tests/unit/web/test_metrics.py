@@ -55,7 +55,7 @@ def value(samples: dict[tuple[str, tuple[tuple[str, str], ...]], float], name: s
 
 def test_the_names_and_labels_that_others_rely_on() -> None:
     metrics = Metrics(["demo", "gone"])
-    metrics.registry.register(StationsCollector(statuses))
+    metrics.registry.register(StationsCollector(statuses, {"demo": ["tube"], "gone": ["tube"]}))
     metrics.error("demo", "ERROR")
     metrics.error("demo", "something else")
     found = scrape(metrics)
@@ -70,6 +70,7 @@ def test_the_names_and_labels_that_others_rely_on() -> None:
     assert value(found, "radio_ffmpeg_status", station="demo", process="destination:tube", status="CRASHED") == 1
     assert (value(found, "radio_stream_uptime_seconds", station="demo") or 0) > 1e9
     assert value(found, "radio_stream_uptime_seconds", station="gone") == 0
+    assert value(found, "radio_destination_up", station="gone", destination="tube") == 0
     assert (value(found, "radio_ffmpeg_memory_mb", station="demo", process="publisher") or 0) > 5
     assert value(found, "radio_ffmpeg_cpu_usage_percent", station="demo", process="publisher") is not None
     assert value(found, "radio_ffmpeg_memory_mb", station="demo", process="audio") is None
@@ -113,7 +114,7 @@ def test_registering_asks_nobody() -> None:
     def fail() -> dict[str, Any]:
         raise AssertionError
 
-    Metrics([]).registry.register(StationsCollector(fail))
+    Metrics([]).registry.register(StationsCollector(fail, {}))
 
 
 def test_cpu_is_what_was_used_between_two_looks() -> None:
