@@ -35,6 +35,7 @@ def _relays_nginx(name: str, stage: Stage) -> None:
 def killed(unit: str, text: str, **more: object) -> Fault:
     """The main process of a unit gets SIGKILL."""
     short = unit.removeprefix("radio-").partition("@")[0]
+    # mypy can't know that these are a Fault's fields.
     return Fault(f"{short}-killed", f"{text} killed", partial(_signal, unit, "KILL", "main"), **more)  # type: ignore[arg-type]
 
 
@@ -42,6 +43,7 @@ def stopped(unit: str, text: str, hold: float, **more: object) -> Fault:
     """The main process of a unit gets SIGSTOP; systemd's watchdog has to find out."""
     short = unit.removeprefix("radio-").partition("@")[0]
     do = partial(_signal, unit, "STOP", "main")
+    # mypy can't know that these are a Fault's fields.
     return Fault(f"{short}-stopped", f"{text} stopped (SIGSTOP) and left to its watchdog", do, hold=hold, **more)  # type: ignore[arg-type]
 
 

@@ -82,6 +82,7 @@ def disk(name: str, what: str, place: str, services: tuple[str, str], **more: ob
         "do": partial(_fill, place), "undo": partial(_empty, place), "hold": 15, "recovery": 60,
         "prepare": partial(_small, place, services), "cleanup": partial(_as_before, place, services),
     }  # fmt: skip
+    # mypy can't know that these are a Fault's fields.
     return Fault(name, what, **(given | more))  # type: ignore[arg-type]
 
 

@@ -224,6 +224,13 @@ def test_no_path_leads_to_a_file(open_station: Station, path: str) -> None:
 # --- secrets --------------------------------------------------------------------------------------------------
 
 
+def kill_and_wait(station: Station, process: str) -> None:
+    """Kill it, and wait for the one that takes its place."""
+    killed = station.processes()[process]["pid"]
+    station.send(process, signal.SIGKILL)
+    wait_until(lambda: station.processes()[process]["pid"] not in (None, killed), f"{process} again", 15)
+
+
 def everything_once(station: Station) -> None:
     """Every kind of traffic, and the faults that make processes talk."""
     secret = station.secret
@@ -241,11 +248,10 @@ def everything_once(station: Station) -> None:
             ask(station, "GET", path, bearer(station, "api-token"))
         ask(station, "GET", "/api/v1/status", f"Bearer x{secret(name)}")
     for process in ("destination:platform", "publisher", "audio"):
-        station.send(process, signal.SIGKILL)
-        time.sleep(0.5)
+        kill_and_wait(station, process)
     # A platform that refuses, and one that is away.
     station.platform.stop()
-    time.sleep(3)
+    wait_until(lambda: station.processes()["destination:platform"]["state"] != "RUNNING", "the platform missed", 20)
     station.platform.start()
     station.send("web", signal.SIGKILL)
     wait_healthy(station, 40)

@@ -98,3 +98,11 @@ def test_what_is_neither_a_frame_nor_configuration(flow: Flow, body: bytes) -> N
         flow.take(Message(kind, 0, body), 0.0)
     flow.mark(0.0)
     assert flow.frames == {"video": 0, "audio": 0}
+
+
+def test_a_timeline_that_begins_anew_leaves_no_old_interval(flow: Flow) -> None:
+    play(flow, frames(6, begin=100.0, gop=90))
+    assert flow.keyframe_interval == 3.0
+    for message in frames(6):
+        flow.take(message, 107.0 + message.ms / 1000)
+    assert flow.keyframe_interval == 2.0

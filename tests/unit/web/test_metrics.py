@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import pytest
@@ -51,6 +52,13 @@ def scrape(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], fl
 
 def value(samples: dict[tuple[str, tuple[tuple[str, str], ...]], float], name: str, **labels: str) -> float | None:
     return samples.get((name, tuple(sorted(labels.items()))))
+
+
+def test_a_clock_that_was_set_back_ends_no_publisher() -> None:
+    metrics = Metrics(["demo"])
+    later = {"processes": [{"name": "publisher", "state": "RUNNING", "pid": None, "since": time.time() + 3600}]}
+    metrics.registry.register(StationsCollector(lambda: {"demo": (later, None)}, {}))
+    assert (value(scrape(metrics), "radio_stream_uptime_seconds", station="demo") or 0) > 0
 
 
 def test_the_names_and_labels_that_others_rely_on() -> None:
