@@ -159,9 +159,8 @@ def gop_again_and_again(station: Station, loop: str, seconds: int) -> bytes:
     library = station.run_dir / "library"
     source = catalog.recall(station.loops / loop, library)
     assert source is not None
-    # Its fade is another than the profile's.
-    (directory,) = library.glob(f"*/{source.sha256}")
-    with open_loop(directory) as prepared:
+    # Stations with other fades may have left theirs beside it: the cache of media is shared.
+    with open_loop(catalog.prepared_dir(library, PROFILE.with_fade(0.0), source.sha256)) as prepared:
         bodies, avcc = [body for body, _ in prepared.read_gop(0)], prepared.avcc
     sounds = adts.split(catalog.floor(library, PROFILE.audio_kbps))
     video = [(n * 1000 // 30, flv.VIDEO, bodies[n % len(bodies)]) for n in range(seconds * 30)]
