@@ -63,7 +63,7 @@ def fault(field: str, reason: str) -> Problem:
 
 
 def loop_of(services: Services, field: str, name: str) -> str:
-    """The path of a loop that a request named in `field`. Raises Problem for a name that leads out of the directory."""
+    """The path of a loop that `field` of a request names. Raises Problem for one outside the directory."""
     try:
         return loop_path(str(services.host.paths.loops), name)
     except LoopNameError as error:

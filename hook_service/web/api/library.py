@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flask import Response  # noqa: TC002 - the OpenAPI layer reads the annotations
+
 from hook_service.web import loops, models
 from hook_service.web.api.common import answer, the_services
 
 if TYPE_CHECKING:
-    from flask import Response
     from flask_openapi3.blueprint import APIBlueprint
 
 
