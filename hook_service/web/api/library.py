@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Response  # noqa: TC002 - the OpenAPI layer reads the annotations
+from flask import Response
 
 from hook_service.web import loops, models
 from hook_service.web.api.common import answer, the_services
