@@ -51,7 +51,7 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
             metrics,
             directors,
             health,
-            cast("Store", NoStore()),
+            cast("Store", NoStore(ledger)),
             stations,
             Sources(directors, {}),
             YouTube(host),

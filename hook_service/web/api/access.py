@@ -1,0 +1,57 @@
+"""Who may use which part of the API: every request passes here before its route."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import g, request
+
+from hook_service.web.api.common import the_services
+from hook_service.web.problems import Problem
+from hook_service.web.webhook import is_json, too_many
+
+if TYPE_CHECKING:
+    from hook_service.web.auth import Actor, Scope
+
+LOOKING = ("GET", "HEAD")
+
+
+def authorise(scope: Scope, *, json_alone: bool = True) -> None:
+    """Let in who has the scope of this part of the API; to look, `read` is enough, but for what is for `admin` alone.
+
+    Who they are is `g.actor` from here on. A body, where there is one, must be JSON if `json_alone`. Raises Problem.
+    """
+    g.actor = _actor()
+    needed: Scope = "read" if request.method in LOOKING and scope != "admin" else scope
+    if needed not in g.actor.scopes:
+        # RFC 6750, 3.1: the token is right, and not enough.
+        refused = f'Bearer realm="api", error="insufficient_scope", scope="{needed}"'
+        raise Problem(403, f"This is not allowed without the scope {needed!r}.", {"WWW-Authenticate": refused})
+    if json_alone and request.method in ("POST", "PUT") and request.content_length:
+        if not request.is_json:
+            raise Problem(415, "Send the body as application/json.", {"Accept": "application/json"})
+        if not is_json(request.get_data()) or not _is_kept():
+            raise Problem(400, "The body is not JSON.")
+
+
+def _actor() -> Actor:
+    services = the_services()
+    wait = services.failures.wait(g.client)
+    if wait:
+        raise too_many(wait, "Too many failed authentications from this address.")
+    actor = services.guard.actor(request.headers.get("Authorization"))
+    if actor is None:
+        services.failures.take(g.client)
+        raise Problem(401, "Send a token: Authorization: Bearer …", {"WWW-Authenticate": 'Bearer realm="api"'})
+    return actor
+
+
+def _is_kept() -> bool:
+    """Whether the body could be read. The request keeps it: what is nested as deeply as can just be read here could
+    not be read again further down the stack.
+    """
+    try:
+        request.get_json()
+    except RecursionError:
+        return False
+    return True
