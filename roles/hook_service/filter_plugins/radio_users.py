@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
+from ansible.errors import AnsibleFilterError  # type: ignore[import-untyped]
 
 DOCUMENTATION = """
 name: radio_users
