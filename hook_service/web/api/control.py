@@ -80,7 +80,7 @@ def release(path: models_control.StationPath) -> Response:
 def show_next(path: models_control.StationPath) -> Response:
     """Ahead of its sound, and until the track after it."""
     director = _director(path.station)
-    loop = director.coming()
+    loop = (director.following() or {}).get("loop_path")
     if loop is None:
         raise Problem(409, "What comes next is not known.")
     _ordered(lambda: director.manual.show(loop, g.request_id))
