@@ -120,14 +120,18 @@ def test_a_stopped_destination_stays_so_and_alerts_nobody(station: Station) -> N
     assert actions == [("destination.start", BACKUP), ("destination.stop", BACKUP)]
 
 
+def begin_anew(station: Station, process: str) -> None:
+    before = pid(station, process)
+    order(station, f"stations/demo/processes/{process}/restart")
+    wait_until(lambda: pid(station, process) not in (None, before), f"another {process}", 10)
+    wait_healthy(station)
+
+
 def test_processes_begun_anew(station: Station) -> None:
     with captures(station) as (primary, backup):
-        before = {name: pid(station, name) for name in ("publisher", "audio")}
         sessions = len(station.platform.sessions())
         for name in ("publisher", "audio"):
-            order(station, f"stations/demo/processes/{name}/restart")
-            wait_until(lambda name=name: pid(station, name) not in (None, before[name]), f"another {name}", 10)
-            wait_healthy(station)
+            begin_anew(station, name)
             wait_frames(primary, 30)
         for capture in (primary, backup):
             assert capture.finish(decode=False).non_monotonic == 0

@@ -89,7 +89,9 @@ def loop_name(path: str | None, loops: Path) -> str | None:
 
 def override(held: Override | None, loops: Path) -> dict[str, Any] | None:
     """What a person has put on the air."""
-    return held and {
+    if held is None:
+        return None
+    return {
         "slate": held.loop is None,
         "loop": loop_name(held.loop, loops),
         "by": held.by.replace("token:", "the token "),
