@@ -145,5 +145,5 @@ def _process(process: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answers(name: str, label: str, told: Status | None) -> dict[str, Any]:
-    state = {"state": "RUNNING"} if told is not None else {"state": "STOPPED", "last_error": "does not answer"}
-    return {"name": name, "label": label, **_process(state)}
+    found = {"name": name, "label": label, **_process({"state": "STOPPED" if told is None else "RUNNING"})}
+    return found if told is not None else {**found, "level": "bad", "words": "does not answer"}
