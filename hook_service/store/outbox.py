@@ -176,6 +176,31 @@ class Outbox:
         else:
             self._put(records.ERROR, body, dispensable=True)
 
+    def audit(
+        self,
+        event_id: UUID | str,
+        timestamp: float,
+        *,
+        actor: str,
+        action: str,
+        station: str | None,
+        address: str | None,
+        request_id: str | None,
+        details: Mapping[str, Any],
+    ) -> None:
+        """A row for the audit log; `station` None when it concerns the host."""
+        body = records.audit(
+            event_id,
+            timestamp,
+            actor=actor,
+            action=action,
+            station=station,
+            address=address,
+            request_id=request_id,
+            details=details,
+        )
+        self._put(records.AUDIT, body)
+
     @property
     def pending(self) -> int:
         """Records that are not in the database yet."""

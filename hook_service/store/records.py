@@ -25,6 +25,7 @@ PLAY_TOLD: Final = "play_told"
 PLAY_ENDED: Final = "play_ended"
 CLOSE_OPEN: Final = "close_open"
 ERROR: Final = "error"
+AUDIT: Final = "audit"
 
 MAX_MESSAGE: Final = 10_000
 """Characters kept of a message."""
@@ -111,12 +112,20 @@ message, context) VALUES (%(event_id)s, to_timestamp(%(timestamp)s::float8), %(s
 %(message)s, %(context)s) ON CONFLICT (event_id) DO NOTHING
 """
 
+_AUDIT: Final[LiteralString] = """
+INSERT INTO audit_log (event_id, timestamp, actor, action, station, address, request_id, details)
+VALUES (%(event_id)s, to_timestamp(%(timestamp)s::float8), %(actor)s, %(action)s, %(station)s, %(address)s,
+    %(request_id)s, %(details)s)
+ON CONFLICT (event_id) DO NOTHING
+"""
+
 _STATEMENTS: Final[dict[str, tuple[LiteralString, ...]]] = {
     PLAY_STARTED: (_PLAY_STARTED, _PREVIOUS_ENDED),
     PLAY_TOLD: (_PLAY_TOLD,),
     PLAY_ENDED: (_PLAY_ENDED,),
     CLOSE_OPEN: (_CLOSE_OPEN,),
     ERROR: (_ERROR,),
+    AUDIT: (_AUDIT,),
 }
 
 
@@ -230,6 +239,32 @@ def error(
             "severity": severity.upper()[:16],
             "message": message[:MAX_MESSAGE],
             "context": _context(context or {}),
+        }
+    )
+
+
+def audit(
+    event_id: UUID | str,
+    timestamp: float,
+    *,
+    actor: str,
+    action: str,
+    station: str | None,
+    address: str | None,
+    request_id: str | None,
+    details: Mapping[str, Any],
+) -> str:
+    """The body of a record: what someone did. `timestamp` is unix seconds; no station is the whole host."""
+    return _dump(
+        {
+            "event_id": str(event_id),
+            "timestamp": timestamp,
+            "actor": actor[:128],
+            "action": action[:64],
+            "station": (station or "*")[:100],
+            "address": address and address[:64],
+            "request_id": _id(request_id),
+            "details": _context(details),
         }
     )
 

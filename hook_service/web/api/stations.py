@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from flask import Response, g
 
 from hook_service import __version__, ipc
 from hook_service.observe.metrics import processes
-from hook_service.web import models
+from hook_service.web import audit, models
 from hook_service.web.api.common import answer, fault, loop_of, process_of, the_services
 from hook_service.web.problems import Problem
 
 if TYPE_CHECKING:
     from flask_openapi3.blueprint import APIBlueprint
+
+    from hook_service.web.auth import Scope
+
+SCOPE: Final[Scope] = "control"
 
 
 def routes(blueprint: APIBlueprint) -> None:
@@ -84,4 +88,5 @@ def switch(path: models.StationPath, body: models.SwitchIn) -> Response:
         raise Problem(503, "The station's playout does not answer.", {"Retry-After": "5"}) from None
     if not shown.get("ok"):
         raise fault("loop", str(shown.get("error")))
+    audit.record("station.switch", station=path.station, loop=body.loop)
     return answer({"request_id": g.request_id, "accepted": True}, 202)

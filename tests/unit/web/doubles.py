@@ -71,6 +71,7 @@ class Ledger:
     told: list[dict[str, Any]] = field(default_factory=list)
     ended: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
+    audited: list[dict[str, Any]] = field(default_factory=list)
 
     def play_started(self, event_id: str, event: TrackEvent, **values: Any) -> None:
         self.started.append({"event_id": event_id, "event": event, **values})
@@ -84,9 +85,15 @@ class Ledger:
     def error(self, event_id: UUID, timestamp: float, *, context: Mapping[str, Any], **values: Any) -> None:
         self.errors.append({"event_id": event_id, "timestamp": timestamp, "context": dict(context), **values})
 
+    def audit(self, event_id: UUID, timestamp: float, **values: Any) -> None:
+        self.audited.append({"event_id": event_id, "timestamp": timestamp, **values})
+
 
 class NoStore:
     """A database that is away."""
+
+    def __init__(self, outbox: Ledger) -> None:
+        self.outbox = outbox
 
     def queries(self) -> Any:
         raise DatabaseAway("no connection")

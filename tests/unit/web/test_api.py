@@ -48,7 +48,7 @@ def test_the_read_token_changes_nothing(rig: Rig, method: str, path: str) -> Non
     answer = rig.client.open(f"/api/v1/{path}", method=method, json={"loop": "one.mp4"}, headers=READER)
     assert answer.status_code == 403
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
-    assert answer.get_json()["detail"] == "This token may only read."
+    assert re.fullmatch("This is not allowed without the scope '(control|mappings)'.", answer.get_json()["detail"])
     # A token that is right is no guess.
     assert rig.client.get("/api/v1/status", headers=READER).status_code == 200
 
@@ -59,9 +59,9 @@ def test_an_empty_read_token_opens_nothing(make_rig: MakeRig, tmp_path: Path, co
     (tmp_path / "credentials" / "api-read-token").write_text(content)
     guard = Guard(config.load(tmp_path / "radio.yml"))
     for token in ("", " ", "\n", "None"):
-        assert guard.scope(f"Bearer {token}") is None
+        assert guard.actor(f"Bearer {token}") is None
     (tmp_path / "credentials" / "api-read-token").unlink()
-    assert Guard(config.load(tmp_path / "radio.yml")).scope("Bearer ") is None
+    assert Guard(config.load(tmp_path / "radio.yml")).actor("Bearer ") is None
 
 
 def test_the_document_has_every_route() -> None:
@@ -217,6 +217,10 @@ def test_a_switch_by_hand(make_rig: MakeRig, playout: FakePeer) -> None:
     assert post("demo", "a.mp4") == 202
     assert playout.switches[0]["loop"] == str(rig.host.paths.loops / "a.mp4")
     assert playout.switches[0]["play_id"] is None
+    [row] = rig.ledger.audited
+    assert (row["actor"], row["action"], row["station"]) == ("api-token", "station.switch", "demo")
+    assert row["details"] == {"loop": "a.mp4"}
+    assert row["request_id"]
     assert post("nowhere", "a.mp4") == 404
     assert post("demo", "../a.mp4") == 422
     assert post("other", "a.mp4") == 503
