@@ -38,8 +38,12 @@ _PLOTS: Final[tuple[tuple[str, str, str], ...]] = (
     ("bitrate", "bps", 'max(avg_over_time(station:bitrate_bps:sum{{station="{station}"}}[{step}s]))'),
     ("loudness", "LUFS", 'max(avg_over_time(station:loudness_lufs:avg1m{{station="{station}"}}[{step}s]))'),
     ("cpu", "percent", 'max(avg_over_time(station:cpu_percent:sum{{station="{station}"}}[{step}s]))'),
-    # Each five minutes once: both ends belong to a range, hence a second less.
-    ("switches", "count", 'max(sum_over_time(station:switches:increase5m{{station="{station}"}}[{less}s:300s]))'),
+    # The rule counts five minutes: over more, its mean times so many.
+    (
+        "switches",
+        "count",
+        'max(avg_over_time(station:switches:increase5m{{station="{station}"}}[{counted}])) * {times}',
+    ),
 )
 _SEVERITIES: Final = ("critical", "warning", "info")
 
@@ -66,9 +70,10 @@ class Watchers:
         until = int(time.time()) // 10 * 10
         count = hours * 3600 // step
         since = until - (count - 1) * step
+        counted = "90s" if step == _STEP else f"{step}s"
         found = []
         for name, unit, template in _PLOTS:
-            query = template.format(station=station, step=step, less=step - 1)
+            query = template.format(station=station, step=step, counted=counted, times=step // _STEP)
             asked = {"query": query, "start": since, "end": until, "step": step, "timeout": "3s"}
             document = _ask(f"{self.prometheus}/api/v1/query_range?{urlencode(asked)}")
             found.append(plot(name, unit, values_of(document, since, step, count)))

@@ -40,9 +40,7 @@ def file(station: str, name: str) -> Response:
     if made is None and not _PIECE.fullmatch(name):
         raise Problem(404, "There is nothing at this address.")
     if made is not None and not _asked().ready(services.host.paths.run, station, made):
-        raise Problem(
-            503, "Nothing can be seen: nothing leaves the host, or it takes a moment yet.", _SOON
-        )
+        raise Problem(503, "Nothing can be seen: nothing leaves the host, or it takes a moment yet.", _SOON)
     kind = "application/vnd.apple.mpegurl" if name.endswith("m3u8") else "video/mp4"
     try:
         response = send_file(services.host.paths.run / "preview" / station / name, mimetype=kind, etag=False)
