@@ -39,7 +39,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from hook_service import config_users
 from hook_service.config_destinations import Destination, YouTube
 from hook_service.config_policies import AzuraCast, Policies
-from hook_service.config_values import Address, Clock, LoopName, Name, Seconds, Section, Whole, port_is_good
+from hook_service.config_values import Address, Clock, LoopName, Name, Origin, Seconds, Section, Whole, port_is_good
 from hook_service.library.profiles import BUILT_IN, Profile
 from hook_service.youtube.credentials import parse
 
@@ -104,13 +104,15 @@ class Database(Section):
 
 
 class Web(Section):
-    """The HTTP service. The limits are for each client address."""
+    """The HTTP service. The limits are for each client address; plots and alerts come from the other two."""
 
     listen: Address = "127.0.0.1:9000"
     threads: Whole = Field(8, ge=1, le=64)
     trusted_proxies: Whole = Field(0, ge=0, le=4)
     failed_per_minute: Whole = Field(30, ge=1)
     requests_per_second: Whole = Field(2000, ge=1)
+    prometheus: Origin | None = None
+    alertmanager: Origin | None = None
 
 
 class Webhook(Section):

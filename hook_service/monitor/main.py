@@ -10,13 +10,15 @@ import argparse
 import gc
 import logging
 import os
+import time
 from pathlib import Path
 
 from hook_service import settings
 from hook_service.monitor.expected import Expectations
+from hook_service.monitor.preview import Preview
 from hook_service.monitor.watch import LOOK_SECONDS, Watch
 from hook_service.observe import log, notify
-from hook_service.playout.control import Control, Message
+from hook_service.playout.control import BadRequest, Control, Message
 from hook_service.playout.reactor import Reactor
 
 _log = logging.getLogger("radio.monitor")
@@ -27,7 +29,8 @@ class Monitor:
 
     def __init__(self, stations: list[settings.Station]) -> None:
         self._reactor = reactor = Reactor()
-        self._control = Control(reactor, stations[0].monitor_socket, {"status": self._status})
+        handlers = {"status": self._status, "preview": self._live, "still": self._still}
+        self._control = Control(reactor, stations[0].monitor_socket, handlers)
         expectations = Expectations(reactor)
         self._watches = {station.shortcode: Watch(reactor, station, expectations) for station in stations}
 
@@ -55,6 +58,18 @@ class Monitor:
             "stations": {name: watch.status() for name, watch in self._watches.items()},
             "processes": [watch.process() for watch in self._watches.values()],
         }
+
+    def _live(self, message: Message) -> Message:
+        return {"ready": self._preview(message).live(time.monotonic())}
+
+    def _still(self, message: Message) -> Message:
+        return {"ready": self._preview(message).still(time.monotonic())}
+
+    def _preview(self, message: Message) -> Preview:
+        watch = self._watches.get(message["station"])
+        if watch is None:
+            raise BadRequest("no such station")
+        return watch.preview
 
     def _stop(self) -> None:
         notify.stopping()

@@ -113,17 +113,18 @@ def test_only_what_is_newer_than_the_process_has_changed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("database", "stations", "youtube", "closed"),
+    ("database", "stations", "youtube", "prometheus", "closed"),
     [
-        ("127.0.0.1", {"demo": {}}, {}, True),
-        ("127.0.0.1", {"demo": {"azuracast": None}}, {}, True),
-        ("127.0.0.1", {"demo": {}, "jazz": {"azuracast": {"url": "https://radio.example.org"}}}, {}, False),
-        ("127.0.0.1", {"demo": {}}, {"demo": {"tube": {}}}, False),
-        ("10.0.0.21", {"demo": {}}, {}, False),
+        ("127.0.0.1", {"demo": {}}, {}, "", True),
+        ("127.0.0.1", {"demo": {"azuracast": None}}, {}, "http://127.0.0.1:9090", True),
+        ("127.0.0.1", {"demo": {}, "jazz": {"azuracast": {"url": "https://radio.example.org"}}}, {}, "", False),
+        ("127.0.0.1", {"demo": {}}, {"demo": {"tube": {}}}, "", False),
+        ("127.0.0.1", {"demo": {}}, {}, "http://10.0.0.31:9090", False),
+        ("10.0.0.21", {"demo": {}}, {}, "", False),
     ],
 )
 def test_radio_web_reaches_other_hosts_only_where_it_has_to(
-    database: str, stations: dict[str, object], youtube: dict[str, object], closed: bool
+    database: str, stations: dict[str, object], youtube: dict[str, object], prometheus: str, closed: bool
 ) -> None:
     environment = Environment(
         loader=FileSystemLoader(ROLE / "templates"), undefined=StrictUndefined, trim_blocks=True, autoescape=False
@@ -133,6 +134,8 @@ def test_radio_web_reaches_other_hosts_only_where_it_has_to(
         hook_service_database_host=database,
         hook_service_stations=stations,
         hook_service_youtube_credentials=youtube,
+        hook_service_prometheus_url=prometheus,
+        hook_service_alertmanager_url="http://127.0.0.1:9093",
         __hook_service_current="/opt/radio/current",
         __hook_service_credentials="/etc/radio/credentials",
         __hook_service_web_secrets=["api-token", "jazz.azuracast-key"],
