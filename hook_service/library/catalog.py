@@ -26,6 +26,7 @@ from .profiles import RECIPE, Profile
 __all__ = [
     "SLATE_PICTURE",
     "Source",
+    "digest",
     "floor",
     "forget_refusal",
     "identify",
@@ -35,6 +36,7 @@ __all__ = [
     "reference_avcc",
     "refusal",
     "refuse",
+    "remember",
     "slate",
     "slate_dir",
 ]
@@ -102,30 +104,41 @@ def identify_open(fd: int, path: Path, library: Path) -> Source:
     known = _remembered(path, library, before)
     if known is not None:
         return known
-    digest = hashlib.sha256()
+    source = Source(path, digest(fd, path), before.st_size, before.st_mtime_ns, before.st_ino)
+    with contextlib.suppress(OSError):  # a full disk costs the next reader the hashing again, nothing else
+        remember(source, library)
+    return source
+
+
+def digest(fd: int, path: Path) -> str:
+    """The SHA-256 of an open file, in hex; `path` is for messages. Raises NotNow when it changes while it is read."""
+    before = os.fstat(fd)
+    found = hashlib.sha256()
     offset = 0
     try:
         while chunk := os.pread(fd, _READ, offset):
-            digest.update(chunk)
+            found.update(chunk)
             offset += len(chunk)
     except OSError as error:
         raise NotNow(f"{printable(path)} can't be read: {error.strerror}") from error
     after = os.fstat(fd)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or offset != after.st_size:
         raise NotNow(f"{printable(path)} is being written to")
-    source = Source(path, digest.hexdigest(), after.st_size, after.st_mtime_ns, after.st_ino)
-    with contextlib.suppress(OSError):  # a full disk costs the next reader the hashing again, nothing else
-        atomic.write_json(
-            _memory(path, library),
-            {
-                "path": os.fsencode(path).decode("utf-8", "backslashreplace"),
-                "sha256": source.sha256,
-                "size": source.size,
-                "mtime_ns": source.mtime_ns,
-                "inode": source.inode,
-            },
-        )
-    return source
+    return found.hexdigest()
+
+
+def remember(source: Source, library: Path) -> None:
+    """Keep a file's hash, so that nobody has to read the file for it again. Raises OSError."""
+    atomic.write_json(
+        _memory(source.path, library),
+        {
+            "path": os.fsencode(source.path).decode("utf-8", "backslashreplace"),
+            "sha256": source.sha256,
+            "size": source.size,
+            "mtime_ns": source.mtime_ns,
+            "inode": source.inode,
+        },
+    )
 
 
 def recall(path: Path, library: Path) -> Source | None:
