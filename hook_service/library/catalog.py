@@ -30,6 +30,7 @@ __all__ = [
     "floor",
     "forget_refusal",
     "identify",
+    "notes",
     "prepared_dir",
     "printable",
     "recall",
@@ -155,7 +156,7 @@ def _memory(path: Path, library: Path) -> Path:
 
 
 def _remembered(path: Path, library: Path, found: os.stat_result) -> Source | None:
-    value = _json(_memory(path, library))
+    value = notes(_memory(path, library))
     key = (found.st_size, found.st_mtime_ns, found.st_ino)
     if value is None or (value.get("size"), value.get("mtime_ns"), value.get("inode")) != key:
         return None
@@ -165,7 +166,8 @@ def _remembered(path: Path, library: Path, found: os.stat_result) -> Source | No
     return Source(path, digest, *key)
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def notes(path: Path) -> dict[str, Any] | None:
+    """A small JSON object that was kept; None where there is none, or something else."""
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -198,7 +200,7 @@ def _refusals(library: Path, sha256: str, profile: Profile | None) -> list[Path]
 def refusal(library: Path, sha256: str, profile: Profile | None = None) -> str | None:
     """Why this content was refused, at all or for `profile`, or None."""
     for path in _refusals(library, sha256, profile):
-        value = _json(path)
+        value = notes(path)
         # What another recipe could not make may well be made by this one.
         if value is not None and value.get("recipe") == RECIPE:
             return str(value.get("reason", "refused"))
@@ -238,7 +240,7 @@ def reference_avcc(directory: Path) -> bytes:
 
     Raises LoopDamaged where there is no slate, or a damaged one.
     """
-    value = _json(directory / slate_sha256() / INDEX)
+    value = notes(directory / slate_sha256() / INDEX)
     try:
         avcc = bytes.fromhex(value["avcc"]) if value is not None else b""
     except (KeyError, TypeError, ValueError):

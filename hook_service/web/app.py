@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 App = TypeVar("App", bound=Flask)
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _DETAILS = {
     404: "There is nothing at this address.",
@@ -146,7 +146,8 @@ def _admit() -> None:
 def _finish(response: Response) -> Response:
     headers = response.headers
     headers["X-Request-Id"] = g.request_id
-    headers.extend(SECURITY_HEADERS)
+    for name, value in SECURITY_HEADERS:
+        headers.setdefault(name, value)  # a picture may be kept, and says so itself
     if log.isEnabledFor(logging.DEBUG):
         # The endpoint, not the path: that may hold the webhook's token.
         context = {"endpoint": request.endpoint, "status": response.status_code, "request_id": g.request_id}
