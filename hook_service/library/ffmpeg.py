@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from .profiles import Profile
 
-__all__ = ["DEMUXERS", "MAX_SECONDS", "STILL_SECONDS", "Media", "body_command", "entry_command"]
+__all__ = ["DEMUXERS", "MAX_SECONDS", "STILL_SECONDS", "Media", "body_command", "entry_command", "poster_command"]
 
 MIN_SECONDS = 1
 MAX_SECONDS = 7200
@@ -237,3 +237,23 @@ def body_command(
     options = encoder(profile, encoder_name, kbps, entry=False, threads=threads)
     limit = profile.gop_frames if one_gop else int((MAX_SECONDS + 1) * profile.fps)
     return _command(fd, media, filters(profile, media), options, limit, target)
+
+
+def poster_command(fd: int, still: int, step: int, rate: Fraction, poster: str, preview: str) -> list[str]:
+    """A still and a moving picture, both small, of an excerpt of a prepared loop (FLV).
+
+    `still` is the number of the frame that becomes the still, in JPEG; each `step`th frame is in the moving one, in
+    MP4 at `rate` frames a second.
+    """
+    width = "scale=w=320:h=-2:flags=bicubic"
+    # Four cores' worth of threads would only wait for each other at this size.
+    common = ["-map", "0:v:0", "-threads", "1", "-map_metadata", "-1", "-an"]
+    return [
+        *("ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y", "-threads", "1"),
+        *reading(fd, "flv"),
+        *(*common, "-vf", f"select=eq(n\\,{still}),{width}:out_range=full,format=yuvj420p", "-frames:v", "1"),
+        *("-c:v", "mjpeg", "-q:v", "5", "-f", "mjpeg", f"file:{poster}"),
+        *(*common, "-vf", f"select=not(mod(n\\,{step})),setpts=N/({rate}*TB),{width}", "-r", str(rate)),
+        *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "main", "-crf", "30", "-pix_fmt", "yuv420p"),
+        *("-movflags", "+faststart", "-f", "mp4", f"file:{preview}"),
+    ]

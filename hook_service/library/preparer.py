@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from . import catalog
+from . import catalog, intake
 from .basics import ensure_basics, prepare_audio
 from .encode import Job, is_whole, prepare
 from .errors import LibraryError, Refused
@@ -79,6 +79,10 @@ class Preparer:
             return final
         finally:
             os.close(fd)
+
+    def examine(self, path: Path) -> intake.Found:
+        """What a file that is to become a loop is. Blocks; raises LibraryError or Cancelled."""
+        return intake.examine(path, self.loops, self.library, self._stopping)
 
     def prepare_audio(self, path: Path, kbps: int) -> Path:
         """Prepare a fallback audio and return its file. Blocks; raises LibraryError."""

@@ -5,6 +5,8 @@ One JSON object a line:
 - `{"op":"prepare","path":…,"profile":…}`, with `"fingerprint"` or `"fade_in"` where stations that share a profile
   differ in their fade. Answered by `{"state":"encoding","dir":…}` as soon as there is something to follow, then by
   `{"state":"ready","dir":…}` or `{"state":"refused","reason":…,"again":bool}`; `again`: asking later may help.
+- `{"op":"examine","path":…}` is asked about a file that was uploaded and is no loop yet: answered by `ready` with its
+  `sha256`, `width`, `height`, `seconds` (null where the file does not say) and `still`, or by `refused`.
 - `{"op":"retry","path":…}` makes a refused file be tried again: `{"state":"ready"}`.
 - `{"op":"audio","path":…,"kbps":…}` is answered by `{"state":"ready","file":…}` or `refused`.
 - `{"op":"status"}` and `{"op":"loops"}` are answered by what the service says about itself and about every file.
@@ -19,11 +21,12 @@ import os
 import socketserver
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import catalog
-from .child import Cancelled
+from . import catalog, intake
+from .child import BACKGROUND_NICE, Cancelled
 from .errors import LibraryError, Refused
 from .preparer import Preparer
 
@@ -91,6 +94,8 @@ class _Client(socketserver.StreamRequestHandler):
                 self._say({"ok": True, "loops": self.server.loops()})
             case "prepare":
                 self._attempt(lambda: {"dir": self._prepare(message)})
+            case "examine":
+                self._attempt(lambda: asdict(self._examine(message)))
             case "retry":
                 self._attempt(lambda: self._retry(message))
             case "audio":
@@ -120,6 +125,12 @@ class _Client(socketserver.StreamRequestHandler):
                 self._say({"state": "encoding", "dir": str(partial)})
 
         return str(self.server.preparer.prepare(_path(message), profile, urgent=True, on_encoding=on_encoding))
+
+    def _examine(self, message: Message) -> intake.Found:
+        # Reads a whole file, on a thread of this connection alone: not at the expense of what is on the air.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICE)
+        return self.server.preparer.examine(_path(message))
 
     def _retry(self, message: Message) -> Message:
         self.server.preparer.retry(_path(message))

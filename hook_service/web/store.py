@@ -58,11 +58,15 @@ class Store:
         return Resolver(self.keeper.current, str(self._host.paths.loops), self._defaults)
 
     def queries(self) -> Queries:
-        """The API's queries. The pool is opened with the first of them: most processes never need one."""
+        """The API's queries."""
+        return Queries(self.pool())
+
+    def pool(self) -> Pool:
+        """The API's connections. It is opened when the first is needed: most processes never need one."""
         with self._lock:
             if self._pool is None:
                 self._pool = open_pool(self._host.dsn(), service="radio-web", max_size=2, timeout=3.0)
-            return Queries(self._pool)
+            return self._pool
 
     def purge(self) -> None:
         """Delete what is older than the configuration keeps; a database that is away is asked the next time."""

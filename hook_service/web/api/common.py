@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from flask import Response, current_app
 from hook_service.observe.metrics import is_wanted
 from hook_service.tracks.loops import LoopNameError, loop_path
 from hook_service.web.asking import asking as asking  # noqa: PLC0414 - for the API's modules, beside the rest
+from hook_service.web.library import Library
 from hook_service.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -18,10 +20,22 @@ if TYPE_CHECKING:
     from hook_service.web.app import Services
 
 
+_making = threading.Lock()
+
+
 def the_services() -> Services:
     """What the routes work with."""
     services: Services = current_app.extensions["radio"]
     return services
+
+
+def the_library() -> Library:
+    """The loops: there from the first request for them on."""
+    with _making:
+        found: Library | None = current_app.extensions.get("library")
+        if found is None:
+            found = current_app.extensions["library"] = Library(the_services())
+        return found
 
 
 def answer(document: Any, status: int = 200) -> Response:

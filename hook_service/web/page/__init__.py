@@ -17,15 +17,15 @@ from flask import Blueprint, Flask, Response, g, redirect, render_template, requ
 from werkzeug.wrappers import Response as AnyResponse
 
 from hook_service import __version__
-from hook_service.web.page import login, now, preview, records
-from hook_service.web.page.common import CSP, STATIC, the_services, when
+from hook_service.web.page import library, login, now, preview, records
+from hook_service.web.page.common import CSP, STATIC, the_services, the_station, when
 from hook_service.web.problems import MEDIA_TYPE, Problem
 from hook_service.web.sessions import cookie_name, give
 
 if TYPE_CHECKING:
     from hook_service.web.auth import Scope
 
-PARTS: Final = (now, preview, records)
+PARTS: Final = (now, preview, library, records)
 _KINDS: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -39,6 +39,8 @@ _BY_ITSELF: Final = ("live", "preview")
 def page_app() -> Flask:
     """A Flask application with the page in it, still without its services."""
     app = Flask(__name__, static_folder=None, template_folder="templates")
+    # Not the framework's answer to OPTIONS: it is for whoever asks, and says nothing that is of use here.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["when"] = when
     files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir())}
