@@ -37,6 +37,7 @@ from hook_service.web.loops import preparation
 from hook_service.web.plays import Memory
 from hook_service.web.relay import bytes_in
 from hook_service.web.server import Server, build
+from hook_service.web.songs import Librarian
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
@@ -124,8 +125,18 @@ class Web:
                 ),
             )
         )
+        self._librarian = Librarian(host, self._store.songs)
         services = Services(
-            host, Guard(host), self._metrics, self.directors, health, self._store, stations, sources, self._youtube
+            host,
+            Guard(host),
+            self._metrics,
+            self.directors,
+            health,
+            self._store,
+            stations,
+            sources,
+            self._youtube,
+            self._librarian,
         )
         self.app = create_app(services)
         self.server: Server = build(self.app, host.web)
@@ -139,6 +150,7 @@ class Web:
         for listener in self.listeners.values():
             listener.start()
         self._youtube.start()
+        self._librarian.start()
         threading.Thread(target=self._look_after, name="watchdog", daemon=True).start()
         # What exists now lives for ever: the collector need not look at it again. What starting took goes back.
         gc.collect()
@@ -149,6 +161,7 @@ class Web:
         finally:
             self._ended.set()
             self._youtube.stop()
+            self._librarian.stop()
             for listener in self.listeners.values():
                 listener.stop()
             for director in self.directors.values():

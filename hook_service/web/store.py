@@ -11,6 +11,7 @@ from hook_service.store.outbox import Outbox
 from hook_service.store.pool import DatabaseAway, Pool, open_pool
 from hook_service.store.queries import Queries
 from hook_service.store.snapshot import SnapshotKeeper
+from hook_service.store.songs import Songs
 from hook_service.tracks.resolver import Resolver, StationDefaults
 from hook_service.tracks.snapshot import Daypart
 from hook_service.web.health import Storage
@@ -57,12 +58,20 @@ class Store:
         """A resolver for the mappings as they are now."""
         return Resolver(self.keeper.current, str(self._host.paths.loops), self._defaults)
 
-    def queries(self) -> Queries:
-        """The API's queries. The pool is opened with the first of them: most processes never need one."""
+    def pool(self) -> Pool:
+        """Connections for the API. It is opened with the first request for it: most processes never need one."""
         with self._lock:
             if self._pool is None:
                 self._pool = open_pool(self._host.dsn(), service="radio-web", max_size=2, timeout=3.0)
-            return Queries(self._pool)
+            return self._pool
+
+    def queries(self) -> Queries:
+        """The API's queries."""
+        return Queries(self.pool())
+
+    def songs(self) -> Songs:
+        """The libraries' songs."""
+        return Songs(self.pool(), str(self._host.paths.loops))
 
     def purge(self) -> None:
         """Delete what is older than the configuration keeps; a database that is away is asked the next time."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hook_service.store.paging import Page
     from hook_service.store.queries import Queries
     from hook_service.web.app import Services
+    from hook_service.web.store import Store
 
 
 def the_services() -> Services:
@@ -30,8 +31,15 @@ def the_services() -> Services:
 @contextmanager
 def asking() -> Iterator[Queries]:
     """The queries, with their troubles as problems."""
+    with asking_the_store() as store:
+        yield store.queries()
+
+
+@contextmanager
+def asking_the_store() -> Iterator[Store]:
+    """Whatever lasts, with its troubles as problems."""
     try:
-        yield the_services().store.queries()
+        yield the_services().store
     except DatabaseAway:
         raise Problem(503, "The database does not answer.", {"Retry-After": "5"}) from None
     except ValueError as error:
@@ -68,6 +76,25 @@ def loop_of(services: Services, field: str, name: str) -> str:
         return loop_path(str(services.host.paths.loops), name)
     except LoopNameError as error:
         raise fault(field, str(error)) from None
+
+
+def loop_name(services: Services, field: str, name: str) -> str:
+    """The name of a loop below the directory, as `field` of a request gives it. Raises Problem as `loop_of` does."""
+    return loop_of(services, field, name).removeprefix(str(services.host.paths.loops).rstrip("/") + "/")
+
+
+def station_of(services: Services, said: str | None, *, every: bool = False) -> str:
+    """The configured station that a request means; the one there is where it says none. Raises Problem.
+
+    `every`: it may be "*", which is also what is meant where it says none.
+    """
+    if every and said in (None, "*"):
+        return "*"
+    if said in services.host.stations:
+        return said
+    if said is None and len(services.host.stations) == 1:
+        return next(iter(services.host.stations))
+    raise fault("station", f"is not a configured station; name one of {', '.join(sorted(services.host.stations))}")
 
 
 def process_of(process: dict[str, Any]) -> dict[str, Any]:
