@@ -157,6 +157,21 @@ class Director:
             "loop_path": play.resolution.loop,
         }
 
+    def following(self) -> dict[str, Any] | None:
+        """The song that comes next, with the loop that it would have now; None where nobody has told of one."""
+        with self._wake:
+            coming = self._story.coming()[:1]
+        loops = self._casting.loops(coming)
+        if not coming:
+            return None
+        event = coming[0]
+        return {
+            "artist": event.artist,
+            "title": event.title,
+            "album": event.album,
+            "loop_path": loops[0] if loops else None,
+        }
+
     def known(self) -> Known:
         """How the story is, for the API and the metrics."""
         with self._chronicle.lock:

@@ -37,6 +37,7 @@ from hook_service.web.loops import preparation
 from hook_service.web.plays import Memory
 from hook_service.web.relay import bytes_in
 from hook_service.web.server import Server, build
+from hook_service.web.sessions import Sessions
 from hook_service.web.songs import Librarian
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
@@ -136,6 +137,7 @@ class Web:
             stations,
             sources,
             self._youtube,
+            Sessions(host),
             self._librarian,
         )
         self.app = create_app(services)

@@ -12,7 +12,6 @@ from hook_service.web import audit, loops, mappings_csv, models, models_songs
 from hook_service.web.api.common import (
     answer,
     asking,
-    asking_the_store,
     fault,
     loop_name,
     loop_of,
@@ -21,6 +20,7 @@ from hook_service.web.api.common import (
     the_services,
 )
 from hook_service.web.api.songs import CSV, csv_answer, selection
+from hook_service.web.asking import asking_the_store
 from hook_service.web.problems import Problem
 
 if TYPE_CHECKING:

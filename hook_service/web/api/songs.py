@@ -10,7 +10,8 @@ from flask import Response
 from hook_service.store.songs import Selection
 from hook_service.tracks import suggest
 from hook_service.web import audit, loops, mappings_csv, models_songs
-from hook_service.web.api.common import answer, asking_the_store, loop_name, station_of, the_services
+from hook_service.web.api.common import answer, loop_name, station_of, the_services
+from hook_service.web.asking import asking_the_store
 from hook_service.web.problems import Problem
 
 if TYPE_CHECKING:
