@@ -38,6 +38,7 @@ from hook_service.web.plays import Memory
 from hook_service.web.relay import bytes_in
 from hook_service.web.server import Server, build
 from hook_service.web.sessions import Sessions
+from hook_service.web.songs import Librarian
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
@@ -125,6 +126,7 @@ class Web:
                 ),
             )
         )
+        self._librarian = Librarian(host, self._store.songs)
         services = Services(
             host,
             Guard(host),
@@ -136,6 +138,7 @@ class Web:
             sources,
             self._youtube,
             Sessions(host),
+            self._librarian,
         )
         self.app = create_app(services)
         self.server: Server = build(self.app, host.web)
@@ -149,6 +152,7 @@ class Web:
         for listener in self.listeners.values():
             listener.start()
         self._youtube.start()
+        self._librarian.start()
         threading.Thread(target=self._look_after, name="watchdog", daemon=True).start()
         # What exists now lives for ever: the collector need not look at it again. What starting took goes back.
         gc.collect()
@@ -159,6 +163,7 @@ class Web:
         finally:
             self._ended.set()
             self._youtube.stop()
+            self._librarian.stop()
             for listener in self.listeners.values():
                 listener.stop()
             for director in self.directors.values():

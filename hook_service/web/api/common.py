@@ -70,6 +70,25 @@ def loop_of(services: Services, field: str, name: str) -> str:
         raise fault(field, str(error)) from None
 
 
+def loop_name(services: Services, field: str, name: str) -> str:
+    """The name of a loop below the directory, as `field` of a request gives it. Raises Problem as `loop_of` does."""
+    return loop_of(services, field, name).removeprefix(str(services.host.paths.loops).rstrip("/") + "/")
+
+
+def station_of(services: Services, said: str | None, *, every: bool = False) -> str:
+    """The configured station that a request means; the one there is where it says none. Raises Problem.
+
+    `every`: it may be "*", which is also what is meant where it says none.
+    """
+    if every and said in (None, "*"):
+        return "*"
+    if said in services.host.stations:
+        return said
+    if said is None and len(services.host.stations) == 1:
+        return next(iter(services.host.stations))
+    raise fault("station", f"is not a configured station; name one of {', '.join(sorted(services.host.stations))}")
+
+
 def process_of(process: dict[str, Any]) -> dict[str, Any]:
     """A process as the API shows it, of what its supervisor tells."""
     since = process.get("since")
