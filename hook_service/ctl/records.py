@@ -125,10 +125,10 @@ def _alerts(context: click.Context, as_json: bool) -> None:
                 show.plain(item.get("name")),
                 show.plain(item.get("station")),
                 show.since(item.get("since")),
-                show.plain(item.get("summary")),
+                show.plain(item.get("summary")) + (" (silenced)" if item.get("silenced") else ""),
             )
             for item in items
         ]
         say_lines(show.table(("severity", "alert", "station", "for", ""), rows), "Nothing is wrong.")
-    if items:
+    if not all(item.get("silenced") for item in items):
         context.exit(1)

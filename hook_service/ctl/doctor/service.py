@@ -164,6 +164,8 @@ def alerts(items: Iterable[Mapping[str, Any]]) -> Look:
     """What Prometheus says is wrong."""
     findings = []
     for item in items:
+        if item.get("silenced"):
+            continue
         severity = "fault" if item.get("severity") == "critical" else "warning"
         where = f"alert {item.get('name')}" + (f" of {item['station']}" if item.get("station") else "")
         what = str(item.get("summary") or "fires")

@@ -1,0 +1,160 @@
+"""The command line at a station that is on the air: what it says is so, and what it orders is seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.integration.onair import BACKUP, LOOPS, show, wait_healthy
+from tests.rig import nginx
+from tests.rig.layout import service_environment
+from tests.rig.net import wait_until
+from tests.rig.station import Station
+
+
+def program(station: Station, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "hook_service.ctl", "--config", str(station.config), *arguments]
+
+
+def ctl(station: Station, *arguments: str, status: int = 0, **environment: str) -> str:
+    """What it says on stdout; it must end with `status`."""
+    done = subprocess.run(
+        program(station, *arguments),
+        cwd=nginx.ROOT, env={**service_environment(), **environment}, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def told(station: Station, *arguments: str, status: int = 0) -> Any:
+    """The same as JSON."""
+    return json.loads(ctl(station, *arguments, "--json", status=status))
+
+
+def loop_on_air(station: Station) -> str:
+    return Path(station.status()["on_air"]["loop"]).name
+
+
+def test_status_says_what_is_on_the_air(station: Station) -> None:
+    track = show(station, LOOPS[0])
+    wait_until(lambda: loop_on_air(station) == LOOPS[0], "the track's loop", 20)
+    text = ctl(station, "status")
+    assert "\x1b" not in text
+    for part in (track.title, LOOPS[0], "RUNNING", "platform", BACKUP, "publisher", "mount"):
+        assert part in text
+    found = told(station, "status")
+    assert found["stations"]["demo"]["on_air"]["loop"].endswith(LOOPS[0])
+    assert found["health"]["stations"]["demo"]["status"] in ("up", "degraded")
+    wait_until(
+        lambda: any(play["title"] == track.title for play in told(station, "history", "-q", track.title)["items"]),
+        "the play in the history",
+        20,
+    )
+    assert track.title in ctl(station, "history", "--limit", "5")
+
+
+def test_a_watch_follows_and_is_coloured_on_a_terminal_alone(station: Station) -> None:
+    for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        ours, theirs = pty.openpty()
+        watch = subprocess.Popen(
+            program(station, "status", "--watch"),
+            cwd=nginx.ROOT, env={**service_environment(), "TERM": "xterm", **environment},
+            stdin=theirs, stdout=theirs,
+        )  # fmt: skip
+        os.close(theirs)
+        try:
+            seen = b""
+            while seen.count(b"\x1b[H") < 2:
+                seen += os.read(ours, 65536)
+            assert (b"\x1b[32m" in seen) is coloured
+        finally:
+            watch.send_signal(2)
+            assert watch.wait(10) in (0, 1)
+            os.close(ours)
+
+
+def test_a_switch_is_asked_first_and_seen_at_the_platform(station: Station) -> None:
+    wanted = next(loop for loop in LOOPS if loop != loop_on_air(station))
+    assert ctl(station, "switch", wanted, status=2) == ""
+    ours, theirs = pty.openpty()
+    asked = subprocess.Popen(
+        program(station, "switch", wanted),
+        cwd=nginx.ROOT, env=service_environment(), stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.write(ours, b"y\n")
+    said, question = asked.communicate(timeout=30)
+    os.close(ours)
+    os.close(theirs)
+    assert asked.returncode == 0, question
+    assert f"Show {wanted} on demo now".encode() in question
+    assert f"{wanted} is shown on demo".encode() in said
+    wait_until(lambda: loop_on_air(station) == wanted, "the loop that was ordered", 20)
+
+
+def test_mappings_are_set_listed_and_removed(station: Station) -> None:
+    made = told(station, "map", "set", LOOPS[1], "--artist", "Sigur Rós", "--title", "Hoppípolla")
+    assert made["track_key"] == "sigur rós - hoppípolla"
+    assert f"{made['id']}" in ctl(station, "map", "list", "-q", "sigur")
+    ctl(station, "map", "remove", str(made["id"]))
+    assert told(station, "map", "list", "-q", "sigur") == {"items": []}
+    ctl(station, "map", "remove", str(made["id"]), status=1)
+    ctl(station, "map", "set", "../../etc/passwd", "--key", "x", status=1)
+
+
+def test_the_doctor_finds_nothing_at_a_station_that_is_well(station: Station) -> None:
+    show(station, LOOPS[2])
+    found = told_anyway(station)
+    # Of the machine that the tests run on nothing is claimed.
+    ours = [check for check in found["checks"] if check["check"] not in ("clock", "disks", "units")]
+    assert [check for check in ours if check["findings"]] == []
+    assert {"configuration", "credentials", "sockets", "mounts", "destinations", "health", "loops"} <= {
+        check["check"] for check in ours if check["state"] == "well"
+    }
+
+
+def told_anyway(station: Station) -> Any:
+    done = subprocess.run(
+        program(station, "doctor", "--json"),
+        cwd=nginx.ROOT, env=service_environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr
+    return json.loads(done.stdout)
+
+
+def findings(station: Station) -> dict[str, list[str]]:
+    """What the doctor finds, by check."""
+    checks = told_anyway(station)["checks"]
+    return {check["check"]: [f"{one['where']} {one['what']}" for one in check["findings"]] for check in checks}
+
+
+def test_the_doctor_finds_each_thing_that_is_wrong(station: Station) -> None:
+    secret = station.run_dir / "credentials/api-token"
+    assert station.source is not None
+    monitor = station.services["monitor"]
+    try:
+        secret.chmod(0o644)
+        station.platform.stop()
+        station.supervisor.stop(monitor)
+        wait_until(
+            lambda: any(one["state"] != "RUNNING" for one in station.api("destinations")["items"]),
+            "a destination down",
+            30,
+        )
+        found = findings(station)
+    finally:
+        secret.chmod(0o600)
+        station.platform.start()
+        station.supervisor.start(monitor)
+    assert found["credentials"] == [f"{secret} mode 0644: everyone can read it"]
+    assert any("monitor.sock" in line for line in found["sockets"])
+    assert any("can't be connected to" in line for line in found["destinations"])
+    assert any("destination platform of demo" in line for line in found["sending"])
+    assert any(line == "monitor is down" for line in found["health"])
+    wait_healthy(station, 60)
