@@ -53,8 +53,13 @@ def _destinations(api: Api) -> Iterable[str]:
     return sorted({item["name"] for item in api.get("/destinations")["items"]})
 
 
+def _processes(api: Api) -> Iterable[str]:
+    stations = api.get("/status")["stations"].values()
+    return sorted({process["name"] for its in stations for process in its["processes"]})
+
+
 def station(command: Command) -> Command:
-    """The argument STATION: may be left out where there is only one."""
+    """The option --station, which may be left out where there is only one."""
     return click.option("--station", "-s", shell_complete=_completed(_stations), help="Shortcode of the station.")(
         command
     )
@@ -75,6 +80,11 @@ def loops(command: Command) -> Command:
 def destination(command: Command) -> Command:
     """The argument DESTINATION."""
     return click.argument("destination", shell_complete=_completed(_destinations))(command)
+
+
+def process(command: Command) -> Command:
+    """The argument PROCESS."""
+    return click.argument("process", shell_complete=_completed(_processes))(command)
 
 
 def the_station(api: Api, said: str | None) -> str:

@@ -1,4 +1,4 @@
-"""`radioctl switch`, `hold`, `release`, `next`, `slate`, `destinations`: orders that viewers see. Each asks first."""
+"""What is done by hand and seen by viewers: switch, hold, slate, destinations and the like. Each asks first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ import click
 
 from hook_service.ctl import show
 from hook_service.ctl.client import Api
-from hook_service.ctl.common import as_json, ask_first, destination, loop, say, station, sure, the_station
+from hook_service.ctl.common import (
+    as_json,
+    ask_first,
+    destination,
+    loop,
+    process,
+    say,
+    station,
+    sure,
+    the_station,
+)
 from hook_service.ctl.reach import Reach
 
 _seconds = click.option("--seconds", type=click.IntRange(1, 24 * 3600), help="Only for so long, then as before.")
@@ -17,7 +27,7 @@ _seconds = click.option("--seconds", type=click.IntRange(1, 24 * 3600), help="On
 
 def commands(radioctl: click.Group) -> None:
     """Add them."""
-    for command in (_switch, _hold, _release, _next, _slate, _destinations):
+    for command in (_switch, _hold, _release, _next, _slate, _restart, _destinations):
         radioctl.add_command(command)
 
 
@@ -101,6 +111,20 @@ def _slate(where: Reach, station: str | None, seconds: int | None, yes: bool, as
         _order(api, code, "slate", {"seconds": seconds}),
         as_json,
     )
+
+
+@click.command("restart", help="Begin a process of a station anew: publisher, audio, destination:NAME.")
+@process
+@station
+@sure
+@as_json
+@click.pass_obj
+def _restart(where: Reach, process: str, station: str | None, yes: bool, as_json: bool) -> None:
+    api = where.api()
+    code = the_station(api, station)
+    ask_first(f"Begin {process} of {code} anew? Viewers may see a gap.", yes)
+    done = _order(api, code, f"processes/{quote(process, safe='')}/restart", {})
+    say(f"{show.plain(process)} of {show.plain(code)} is begun anew.", done, as_json)
 
 
 @click.group("destinations", invoke_without_command=True, help="The platforms, and how sending to them goes.")

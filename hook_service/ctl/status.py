@@ -160,15 +160,10 @@ def _picture(its: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "next", loop_name(its["next"]["loop"])
 
 
-def _by_hand(override: Any) -> str:
-    if not isinstance(override, Mapping):
-        return show.plain(override)
-    said = [show.plain(override.get("kind") or override.get("mode") or "held")]
-    if override.get("loop"):
-        said.append(loop_name(override["loop"]))
-    until = show.clock(override.get("until"))
-    said.append(f"until {until}" if until else "until it is released")
-    return " ".join(said)
+def _by_hand(override: Mapping[str, Any]) -> str:
+    what = loop_name(override["loop"]) or "the slate"
+    until = show.clock(override["until"])
+    return f"{what}, by {show.plain(override['by'])}, until {until or 'it is released'}"
 
 
 def _sound(its: Mapping[str, Any]) -> str:

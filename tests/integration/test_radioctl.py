@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.onair import BACKUP, LOOPS, show, wait_healthy
-from tests.rig import nginx
+from tests.rig import media, nginx
 from tests.rig.layout import service_environment
 from tests.rig.net import wait_until
 from tests.rig.station import Station
@@ -96,6 +96,59 @@ def test_a_switch_is_asked_first_and_seen_at_the_platform(station: Station) -> N
     assert f"Show {wanted} on demo now".encode() in question
     assert f"{wanted} is shown on demo".encode() in said
     wait_until(lambda: loop_on_air(station) == wanted, "the loop that was ordered", 20)
+
+
+def test_a_loop_is_held_whatever_is_played_and_given_back(station: Station) -> None:
+    held, other = (loop for loop in LOOPS if loop != loop_on_air(station))
+    ctl(station, "hold", held, "--yes")
+    try:
+        wait_until(lambda: loop_on_air(station) == held, "the loop that is held", 20)
+        track = show(station, other)
+        wait_until(lambda: told(station, "history", "-q", track.title)["items"], "the track in the history", 20)
+        assert loop_on_air(station) == held
+        assert f"by hand  {held}, by api-token, until it is released" in ctl(station, "status")
+    finally:
+        ctl(station, "release", "--yes")
+    wait_until(lambda: loop_on_air(station) == other, "the track's own loop", 20)
+    ctl(station, "slate", "--seconds", "1", "--yes")
+    wait_until(lambda: loop_on_air(station) == "slate", "the slate", 20)
+    wait_until(lambda: loop_on_air(station) == other, "the track's own loop again", 20)
+
+
+def test_a_destination_is_stopped_and_started(station: Station) -> None:
+    def state() -> str:
+        return next(one["state"] for one in told(station, "destinations")["items"] if one["name"] == BACKUP)
+
+    ctl(station, "destinations", "stop", BACKUP, "--yes")
+    try:
+        wait_until(lambda: state() == "STOPPED", "the destination stopped", 20)
+        # What was stopped by hand is as it should be.
+        assert findings(station)["sending"] == []
+    finally:
+        ctl(station, "destinations", "start", BACKUP, "--yes")
+    wait_until(lambda: state() == "RUNNING", "the destination started", 20)
+    ctl(station, "destinations", "stop", "nowhere", "--yes", status=1)
+
+
+def test_a_video_is_uploaded_prepared_removed_and_restored(station: Station, tmp_path: Path) -> None:
+    source = station.loops / LOOPS[0]
+    again = told(station, "loops", "add", str(source), "--name", "again.mp4")["items"][0]
+    assert (again["state"], again["name"]) == ("duplicate", LOOPS[0])
+    own = media.make(
+        tmp_path, "grün.mp4",
+        ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30:duration=3", "-c:v", "libx264", "-preset", "ultrafast"],
+    )  # fmt: skip
+    assert "is now grün.mp4" in ctl(station, "loops", "add", str(own), "--wait")
+    (found,) = told(station, "loops", "list", "-q", "grün")["items"]
+    assert found["state"] == "prepared"
+    assert "can be restored" in ctl(station, "loops", "remove", "grün.mp4")
+    assert told(station, "loops", "list", "-q", "grün")["items"] == []
+    ctl(station, "loops", "restore", "grün.mp4")
+    assert (station.loops / "grün.mp4").read_bytes() == own.read_bytes()
+    ctl(station, "loops", "remove", "grün.mp4")
+    text = tmp_path / "no-video.mp4"
+    text.write_text("this is none")
+    ctl(station, "loops", "add", str(text), status=1)
 
 
 def test_mappings_are_set_listed_and_removed(station: Station) -> None:
