@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.integration.onair import BACKUP, LOOPS, show, wait_healthy
+from tests.integration import onair
+from tests.integration.onair import BACKUP, show, wait_healthy
 from tests.rig import media, nginx
 from tests.rig.layout import service_environment
 from tests.rig.net import wait_until
 from tests.rig.station import Station
+
+LOOPS = [f"{name}.mp4" for name in onair.LOOPS]
 
 
 def program(station: Station, *arguments: str) -> list[str]:
