@@ -55,10 +55,7 @@ def sections(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"\n## {context.command_path}\n\n```text\n{_help(command, context)}\n```\n"
     if isinstance(command, click.Group):
         for name, below in sorted(command.commands.items()):
-            yield from sections(below, click.Context(below, parent=context, info_name=name, **_WIDE))
-
-
-_WIDE = {"terminal_width": 100, "max_content_width": 100}
+            yield from sections(below, click.Context(below, parent=context, info_name=name))
 
 
 def _help(command: click.Command, context: click.Context) -> str:
@@ -67,7 +64,14 @@ def _help(command: click.Command, context: click.Context) -> str:
 
 def text() -> str:
     """The whole file."""
-    top = click.Context(radioctl, info_name="radioctl", help_option_names=["-h", "--help"], **_WIDE)
+    # Its subcommands inherit what is said here.
+    top = click.Context(
+        radioctl,
+        info_name="radioctl",
+        help_option_names=["-h", "--help"],
+        terminal_width=100,
+        max_content_width=100,
+    )
     return _HEAD + "".join(sections(radioctl, top)) + _FOOT
 
 

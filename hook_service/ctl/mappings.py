@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from hook_service.ctl import show
-from hook_service.ctl.client import Api, Trouble
+from hook_service.ctl import csvparts, show
+from hook_service.ctl.client import Api
 from hook_service.ctl.common import as_json, loop, say, say_lines, station
 from hook_service.ctl.reach import Reach
 
 _KINDS = ("track", "album", "artist", "playlist")
+_COUNTED = ("lines", "blank", "bad", "created", "replaced", "unchanged")
 
 
 def commands(radioctl: click.Group) -> None:
@@ -98,35 +100,43 @@ def _remove(where: Reach, numbers: tuple[int, ...], as_json: bool) -> None:
         click.echo(show.document({"removed": list(numbers)}))
 
 
-@_map.command("export", help="Write all mappings as CSV to a file, or to stdout.")
+@_map.command("export", help="Write mappings as CSV, to a file or to stdout. `radioctl map import` reads it again.")
 @click.argument("file", type=click.File("wb"), default="-")
+@click.option("--songs", is_flag=True, help="All songs of the library in place of the mappings, to be filled in.")
+@click.option("--unmapped", is_flag=True, help="Only songs to which no mapping leads.")
+@station
 @click.pass_obj
-def _export(where: Reach, file: Any) -> None:
-    answer = where.api().raw("GET", "/api/v1/mappings/export", {"Accept": "text/csv"})
-    file.write(answer.body)
+def _export(where: Reach, file: BinaryIO, songs: bool, unmapped: bool, station: str | None) -> None:
+    path = "/api/v1/songs/export" if songs or unmapped else "/api/v1/mappings/export"
+    query = {"station": station, "mapped": "false" if unmapped else None}
+    file.write(where.api().raw("GET", path, {"Accept": "text/csv"}, query=query).body)
 
 
 @_map.command("import", help="Read mappings from CSV. It is said what would change, and done with --apply.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--apply", is_flag=True, help="Do it.")
+@click.option("--apply", is_flag=True, help="Do it. Bad lines are left out, and told.")
 @as_json
 @click.pass_context
 def _import(context: click.Context, file: Path, apply: bool, as_json: bool) -> None:
     api: Api = context.obj.api()
-    found = _sent(api, file.read_bytes(), apply)
-    bad = found.get("errors") or []
+    total: Counter[str] = Counter()
+    bad: list[dict[str, Any]] = []
+    missing: dict[str, None] = {}
+    for first_line, text in csvparts.parts(csvparts.read(file)):
+        found = api.post("/mappings/import", {"csv": text, "dry_run": not apply, "first_line": first_line})
+        total.update({name: found[name] for name in _COUNTED})
+        bad += found["bad_lines"]
+        missing |= dict.fromkeys(found["missing_loops"])
     if as_json:
-        click.echo(show.document(found))
+        lists = {"bad_lines": bad, "missing_loops": list(missing), "dry_run": not apply}
+        click.echo(show.document({**dict.fromkeys(_COUNTED, 0), **total, **lists}))
     else:
         for line in bad:
-            click.echo(f"line {line['line']}: {show.plain(line['reason'])}", err=True)
+            click.echo(f"line {line['line']} {show.plain(line['reason'])}", err=True)
+        if missing:
+            click.echo(f"These loops are not there yet: {', '.join(map(show.plain, missing))}", err=True)
+        said = [f"{total['created']} made", f"{total['replaced']} replaced", f"{total['unchanged']} unchanged"]
+        said += [f"{total['bad']} bad lines left out"] if total["bad"] else []
+        click.echo(("" if apply else "It would be: ") + ", ".join(said) + ".")
     if bad:
         context.exit(1)
-
-
-def _sent(api: Api, content: bytes, apply: bool) -> dict[str, Any]:
-    query = {"dry_run": "false" if apply else "true"}
-    found = api.raw("POST", "/api/v1/mappings/import", {"Content-Type": "text/csv"}, content, query).json()
-    if not isinstance(found, dict):
-        raise Trouble("The service does not say what would change.")
-    return found

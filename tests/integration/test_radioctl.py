@@ -120,7 +120,8 @@ def test_a_loop_is_held_whatever_is_played_and_given_back(station: Station) -> N
 
 def test_a_destination_is_stopped_and_started(station: Station) -> None:
     def state() -> str:
-        return next(one["state"] for one in told(station, "destinations")["items"] if one["name"] == BACKUP)
+        items = told(station, "destinations")["items"]
+        return next(str(one["state"]) for one in items if one["name"] == BACKUP)
 
     ctl(station, "destinations", "stop", BACKUP, "--yes")
     try:
@@ -162,6 +163,18 @@ def test_mappings_are_set_listed_and_removed(station: Station) -> None:
     assert told(station, "map", "list", "-q", "sigur") == {"items": []}
     ctl(station, "map", "remove", str(made["id"]), status=1)
     ctl(station, "map", "set", "../../etc/passwd", "--key", "x", status=1)
+
+
+def test_mappings_go_out_and_in_as_csv(station: Station, tmp_path: Path) -> None:
+    file = tmp_path / "mappings.csv"
+    file.write_text(f"artist,title,loop_file_path\nÁsgeir,Torrent,{LOOPS[3]}\n,,{LOOPS[3]}\n", encoding="utf-8")
+    would = told(station, "map", "import", str(file), status=1)
+    assert (would["created"], would["dry_run"], [line["line"] for line in would["bad_lines"]]) == (1, True, [3])
+    assert told(station, "map", "list", "-q", "torrent") == {"items": []}
+    ctl(station, "map", "import", str(file), "--apply", status=1)
+    assert f"ásgeir - torrent,{LOOPS[3]}" in ctl(station, "map", "export")
+    (made,) = told(station, "map", "list", "-q", "torrent")["items"]
+    ctl(station, "map", "remove", str(made["id"]))
 
 
 def test_the_doctor_finds_nothing_at_a_station_that_is_well(station: Station) -> None:

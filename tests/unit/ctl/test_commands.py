@@ -73,7 +73,7 @@ def test_what_viewers_see_is_not_done_unasked() -> None:
 
 
 def test_the_only_station_is_meant_and_of_several_none() -> None:
-    stations = {"demo": {}}
+    stations: dict[str, dict[str, str]] = {"demo": {}}
 
     def answer(asked: Asked) -> Reply:
         return document({"stations": stations} if asked.method == "GET" else {"accepted": True})
