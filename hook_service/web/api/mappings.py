@@ -27,7 +27,6 @@ from hook_service.web.problems import Problem
 if TYPE_CHECKING:
     from flask_openapi3.blueprint import APIBlueprint
 
-    from hook_service.web.app import Services
     from hook_service.web.auth import Scope
 
 SCOPE: Final[Scope] = "mappings"

@@ -98,7 +98,6 @@ def export(query: models_songs.SongsExportQuery) -> Response:
 
 def suggestions(path: models_songs.SongPath) -> Response:
     """Loops that are called like the song, and those of its album and artist."""
-    services = the_services()
     with asking_the_store() as store:
         found = store.songs()
         song = found.song(path.song_id)

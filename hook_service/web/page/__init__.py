@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from hook_service import __version__
 from hook_service.web.page import library, login, now, preview, records
-from hook_service.web.page.common import CSP, STATIC, the_services, the_station, when
+from hook_service.web.page.common import CSP, STATIC, the_services, when
 from hook_service.web.problems import MEDIA_TYPE, Problem
 from hook_service.web.sessions import cookie_name, give
 
