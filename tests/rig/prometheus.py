@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,13 +16,13 @@ RECORDS = ROOT / "roles/prometheus/files/records.rules.yml"
 
 
 @contextmanager
-def prometheus(place: Path, port: int, target: str, alerts: list[dict[str, object]] | None = None) -> Iterator[str]:
+def prometheus(place: Path, port: int, target: str, alerts: Sequence[Mapping[str, object]] = ()) -> Iterator[str]:
     """One that scrapes `target` (host:port), in a directory of its own; its address. `alerts` are rules."""
     place.mkdir(parents=True, exist_ok=True)
     rules = yaml.safe_load(RECORDS.read_text())
     for group in rules["groups"]:
         group.pop("interval", None)
-    rules["groups"].append({"name": "alerts", "rules": alerts or []})
+    rules["groups"].append({"name": "alerts", "rules": list(alerts)})
     (place / "rules.yml").write_text(yaml.safe_dump(rules))
     configuration = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
