@@ -69,7 +69,7 @@ def test_whoever_may_read_gets_them(rig: Rig, monitor: Monitor, name: str, kind:
     assert not monitor.asked
     for headers in (READER, BEARER):
         with rig.client.get(path, headers=headers) as found:
-            assert (found.status_code, found.text, found.content_type) == (200, name, kind)
+            assert (found.status_code, found.get_data(as_text=True), found.content_type) == (200, name, kind)
             assert found.headers["Cache-Control"] == "no-store"
             assert found.headers["X-Content-Type-Options"] == "nosniff"
     assert monitor.asked == ([{"op": op, "station": "demo"}] if op else [])
