@@ -219,7 +219,7 @@ def test_a_switch_by_hand(make_rig: MakeRig, playout: FakePeer) -> None:
     assert playout.switches[0]["play_id"] is None
     [row] = rig.ledger.audited
     assert (row["actor"], row["action"], row["station"]) == ("api-token", "station.switch", "demo")
-    assert row["details"] == {"loop": "a.mp4"}
+    assert row["details"] == {"loop": "a.mp4", "seconds": None}
     assert row["request_id"]
     assert post("nowhere", "a.mp4") == 404
     assert post("demo", "../a.mp4") == 422
