@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,9 +29,28 @@ COLOUR = """canvas => {
 }"""
 
 
+def a_day() -> str:
+    """What the recording rules have made of a day with an outage of ten minutes, a value each minute."""
+    now = int(time.time())
+    days: dict[str, list[str]] = {}
+    for n in range(24 * 60 - 5):
+        at, hour = now - 86400 + n * 60, n / 60
+        up = 0 if 500 <= n < 510 else 1
+        values = {
+            "station:on_air:bool": up,
+            "station:bitrate_bps:sum": up * (3_190_000 + 40_000 * math.sin(n / 7)),
+            "station:loudness_lufs:avg1m": -16 - 3 * math.sin(hour / 3) - math.sin(n / 3),
+            "station:cpu_percent:sum": 2.5 + math.sin(hour / 2) ** 2 + up,
+            "station:switches:increase5m": up * (1 + math.sin(hour) ** 2),
+        }
+        for name, value in values.items():
+            days.setdefault(name, []).append(f'{name}{{host="radio1",station="demo"}} {value:.5g} {at}\n')
+    return "".join("".join([f"# TYPE {name} gauge\n", *lines]) for name, lines in days.items()) + "# EOF\n"
+
+
 @pytest.fixture
 def watched(station: Station, prometheus_port: int, tmp_path: Path) -> Iterator[str]:
-    with prometheus(tmp_path / "prometheus", prometheus_port, station.address("web"), [ALERT]) as address:
+    with prometheus(tmp_path / "prometheus", prometheus_port, station.address("web"), [ALERT], a_day()) as address:
         yield address
 
 
@@ -74,6 +95,7 @@ def test_the_stream_plays(signed_in: SignedIn, station: Station) -> None:
     page.wait_for_function(f"() => document.querySelector('#preview video').currentTime > {before + 4}")
     assert stream.evaluate("video => video.buffered.length") == 1, "what is buffered has a gap"
     assert faults_of(page) == []
+    page.get_by_role("heading", name="What leaves the host").scroll_into_view_if_needed()
     picture(page, "watching")
     page.get_by_role("button", name="Stop watching").click()
     expect(stream).to_be_hidden()
@@ -94,10 +116,12 @@ def test_the_last_day_and_what_is_wrong(signed_in: SignedIn, station: Station, w
     expect(uptime).to_be_visible(timeout=40_000)
     for name in ("Bitrate", "Loudness", "CPU", "Switches"):
         expect(page.get_by_role("figure").filter(has_text=name)).to_be_visible()
-    expect(page.get_by_role("figure").filter(has_text="Uptime")).to_contain_text("of the time on the air")
+    # Ten minutes of a day.
+    expect(page.get_by_role("figure").filter(has_text="Uptime")).to_contain_text("99.3 % of the time on the air")
     expect(page.get_by_role("figure").filter(has_text="Bitrate")).to_contain_text("Mb/s on average")
+    page.get_by_role("heading", name="The last day").scroll_into_view_if_needed()
+    picture(page, "plots")
     figure = page.get_by_role("figure").filter(has_text="Uptime")
     figure.get_by_text("As a table").click()
     expect(figure.get_by_role("row")).to_have_count(25)
     assert faults_of(page) == []
-    picture(page, "plots")

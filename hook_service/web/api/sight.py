@@ -46,7 +46,7 @@ def plots(path: models_control.StationPath, query: models_sight.PlotsQuery) -> R
     try:
         return answer(watchers.plots(path.station, query.hours))
     except Away as reason:
-        raise Problem(503, f"Prometheus {reason}.", {"Retry-After": "10"}) from None
+        raise Problem(503, f"Prometheus does not answer as it should: {reason}.", {"Retry-After": "10"}) from None
 
 
 def alerts(query: models_sight.AlertsQuery) -> Response:
@@ -58,7 +58,7 @@ def alerts(query: models_sight.AlertsQuery) -> Response:
         found = watchers.alerts()
     except Away as reason:
         asked = "Alertmanager" if watchers.alertmanager else "Prometheus"
-        raise Problem(503, f"{asked} {reason}.", {"Retry-After": "10"}) from None
+        raise Problem(503, f"{asked} does not answer as it should: {reason}.", {"Retry-After": "10"}) from None
     return answer({"items": [one for one in found if query.station in (None, one["station"] or query.station)]})
 
 

@@ -68,10 +68,10 @@ def test_whoever_may_read_gets_them(rig: Rig, monitor: Monitor, name: str, kind:
     assert rig.client.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
     assert not monitor.asked
     for headers in (READER, BEARER):
-        with rig.client.get(path, headers=headers) as answer:
-            assert (answer.status_code, answer.text, answer.content_type) == (200, name, kind)
-            assert answer.headers["Cache-Control"] == "no-store"
-            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        with rig.client.get(path, headers=headers) as found:
+            assert (found.status_code, found.get_data(as_text=True), found.content_type) == (200, name, kind)
+            assert found.headers["Cache-Control"] == "no-store"
+            assert found.headers["X-Content-Type-Options"] == "nosniff"
     assert monitor.asked == ([{"op": op, "station": "demo"}] if op else [])
 
 

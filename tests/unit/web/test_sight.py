@@ -46,7 +46,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with suppress(BrokenPipeError):  # who was kept waiting may have gone
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Not onto the terminal."""

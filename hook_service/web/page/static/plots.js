@@ -16,8 +16,16 @@ const cpu = (value) => `${number(1)(value)} %`;
 const times = (value) => number(0)(value);
 const range = (plot, write) => `${write(plot.mean)} on average, from ${write(plot.lowest)} to ${write(plot.highest)}`;
 
+const known = (plot) => plot.values.filter((value) => value !== null).length / plot.values.length;
+const asFar = (plot) => (known(plot) > 0.95 ? "" : `, of which ${percent(known(plot))} is known`);
+
 const KINDS = {
-  uptime: { title: "Uptime", write: percent, sum: (plot) => `${percent(plot.mean)} of the time on the air`, ends: () => [0, 1] },
+  uptime: {
+    title: "Uptime",
+    write: percent,
+    sum: (plot) => `${percent(plot.mean)} of the time on the air${asFar(plot)}`,
+    ends: () => [0, 1],
+  },
   bitrate: { title: "Bitrate", write: megabits, sum: (plot) => range(plot, megabits), ends: (plot) => [0, plot.highest * 1.15] },
   loudness: {
     title: "Loudness",

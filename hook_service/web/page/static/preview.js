@@ -141,6 +141,7 @@ function begin() {
 
 /** Play one stretch until it is over, or nobody watches any more. */
 async function play(signal) {
+  await get("live.m3u8"); // it takes a moment to be made
   const source = new Source();
   video.disableRemotePlayback = true; // Safari wants it of a managed source
   video.src = URL.createObjectURL(source);
@@ -199,6 +200,7 @@ async function watch() {
   video.hidden = false;
   button.textContent = "Stop watching";
   tell("The stream begins in a moment …");
+  begin(); // while the button's click counts as leave to be heard
   while (!control.signal.aborted) {
     try {
       await (Source ? play(control.signal) : playNatively(control.signal));
