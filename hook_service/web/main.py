@@ -57,6 +57,7 @@ class Web:
 
     def __init__(self, host: Host) -> None:
         self._store = Store(host)
+        self._loops = host.paths.loops
         self._metrics = Metrics(host.stations)
         stations = Stations(host.paths.run, host.stations)
         state = host.paths.state / "web"
@@ -195,6 +196,14 @@ class Web:
             if purged <= 0:
                 purged = PURGE_EVERY
                 self._store.purge()
+                self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove loops that were deleted long ago, and uploads that were left off."""
+        from hook_service.web import trash, uploads  # noqa: PLC0415 - a host on which nobody uploads needs neither
+
+        trash.empty(self._loops, older_than=trash.KEEP_DAYS * 86400)
+        uploads.expire(self._loops)
 
 
 def _policies(found: config_policies.Policies) -> Policies:

@@ -10,17 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from hook_service.library.scanner import SUFFIXES
+from hook_service.web.upload import UploadError
 
 _UNSAFE: Final = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]+')
 _BYTES: Final = 200
-
-
-class UploadError(Exception):
-    """An upload can't go on; the text is for whoever uploads, `status` the HTTP status of it."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        self.status = status
-        super().__init__(reason)
 
 
 def safe_name(said: str) -> str:

@@ -18,15 +18,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import IO, Final
 from uuid import uuid4
 
 from hook_service import ipc
 from hook_service.library import catalog
-from hook_service.web.naming import UploadError, move, names_like, safe_name
+from hook_service.web.naming import move, names_like, safe_name
 from hook_service.web.shelf import Shelf
+from hook_service.web.upload import State, Upload, UploadError, write_piece
 
 LARGEST: Final = 16 << 30
 """Bytes: two hours, the longest loop, at 18 Mb/s."""
@@ -38,29 +39,8 @@ KEPT_SECONDS: Final = 24 * 3600.0
 """Since anything last came. Then an upload that was left off is removed, and what is known of a finished one too."""
 UPLOADS: Final = ".uploads"
 _PART: Final = ".part"
-_READ: Final = 64 * 1024
 _EXAMINE_SECONDS: Final = 900.0
 _NUMBER: Final = re.compile(r"[0-9a-f]{32}")
-
-State = Literal["receiving", "checking", "done", "duplicate", "refused"]
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """`length` and `offset` (what came) in bytes. `name` is what it is to be called; what it is called once `state`
-    is `done`; and with `duplicate` the loop that has this very content. `reason` says why it was refused, or what
-    the check waits for.
-    """
-
-    id: str
-    name: str
-    length: int
-    created_at: float
-    created_by: str
-    state: State = "receiving"
-    reason: str | None = None
-    sha256: str | None = None
-    offset: int = 0
 
 
 class Uploads:
@@ -71,6 +51,8 @@ class Uploads:
         self._place = loops / UPLOADS
         self._shelf = shelf
         self._lock = threading.Lock()
+        # Held while a file gets its name: until its note says so, it is neither here nor there.
+        self._moving = threading.Lock()
         # One at a time: two uploads of the same content must see each other.
         self._checks = ThreadPoolExecutor(1, "upload")
         self._checking: dict[str, Future[None]] = {}
@@ -123,7 +105,7 @@ class Uploads:
             if offset != found.offset:
                 raise UploadError(409, f"{found.offset} bytes have come: go on there.")
             with self._disk():
-                came = _copy(stream, fd, found.offset, found.length)
+                came = write_piece(stream, fd, found.offset, found.length)
             if came == found.length:
                 os.fsync(fd)
         if came == found.length:
@@ -144,14 +126,6 @@ class Uploads:
             found = self._read(number)
             self._forget(number)
         return found
-
-    def expire(self) -> None:
-        """Remove what was left off."""
-        for upload in self.all():
-            with suppress(OSError):
-                paths = [path for path in (self._part(upload.id), self._note(upload.id)) if path.exists()]
-                if time.time() - max(path.stat().st_mtime for path in paths) > KEPT_SECONDS:
-                    self._forget(upload.id)
 
     def _begin(self, number: str) -> None:
         with self._lock:
@@ -193,12 +167,13 @@ class Uploads:
             self._conclude(replace(found, state="duplicate", name=twin, sha256=sha256, reason=None))
             self._part(found.id).unlink(missing_ok=True)
             return
-        path = self._admit(found)
-        with suppress(OSError):  # then radio-prepare reads it once more
-            stat = path.stat()
-            source = catalog.Source(path, sha256, stat.st_size, stat.st_mtime_ns, stat.st_ino)
-            catalog.remember(source, self._library)
-        self._conclude(replace(found, state="done", name=path.name, sha256=sha256, reason=None))
+        with self._moving:
+            path = self._admit(found)
+            with suppress(OSError):  # then radio-prepare reads it once more
+                stat = path.stat()
+                source = catalog.Source(path, sha256, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+                catalog.remember(source, self._library)
+            self._conclude(replace(found, state="done", name=path.name, sha256=sha256, reason=None))
         self._shelf.all(fresh=True)
 
     def _admit(self, found: Upload) -> Path:
@@ -242,17 +217,17 @@ class Uploads:
             raise UploadError(403, f"The loops directory can't be written to: {error.strerror}.") from error
 
     def _read(self, number: str) -> Upload | None:
-        value = catalog.notes(self._note(number)) if _NUMBER.fullmatch(number) else None
-        try:
-            found = Upload(**value) if value is not None else None
-        except TypeError:
+        if not _NUMBER.fullmatch(number):
             return None
-        if found is None or found.state != "receiving":
-            return found
-        try:
-            offset = self._part(number).stat().st_size
-        except OSError:
-            return None
+        with self._moving:
+            value = catalog.notes(self._note(number))
+            try:
+                found = Upload(**value) if value is not None else None
+                if found is None or found.state != "receiving":
+                    return found
+                offset = self._part(number).stat().st_size
+            except (OSError, TypeError):
+                return None
         return replace(found, offset=offset, state="checking" if offset == found.length else "receiving")
 
     def _conclude(self, upload: Upload) -> None:
@@ -278,13 +253,16 @@ class Uploads:
         return self._place / f"{number}.json"
 
 
-def _copy(stream: IO[bytes], fd: int, offset: int, length: int) -> int:
-    """Write what comes behind `offset`; the new length. Raises UploadError for more than was announced."""
-    while data := stream.read(_READ):
-        if offset + len(data) > length:
-            raise UploadError(413, f"The upload was announced with {length} bytes.")
-        view = memoryview(data)
-        while view:
-            count = os.pwrite(fd, view, offset)
-            view, offset = view[count:], offset + count
-    return offset
+def expire(loops: Path) -> None:
+    """Remove what was left off, and what is known of uploads that ended long ago."""
+    newest: dict[str, float] = {}
+    for path in (loops / UPLOADS).glob("*"):
+        number = path.name.lstrip(".")[:32]
+        with suppress(OSError):
+            if not _NUMBER.fullmatch(number):
+                continue  # nothing of ours
+            newest[number] = max(newest.get(number, 0.0), path.stat().st_mtime)
+    for number, at in newest.items():
+        if time.time() - at > KEPT_SECONDS:
+            for path in (loops / UPLOADS).glob(f"*{number}*"):
+                path.unlink(missing_ok=True)

@@ -45,9 +45,9 @@ def test_videos_are_uploaded_seen_and_found(signed_in: SignedIn, station: Statio
     # Its picture is there, and moves where the mouse is.
     expect(one.locator("img")).to_have_js_property("naturalWidth", 320, timeout=20_000)
     one.get_by_role("button", name="Preview of Neon Rain.mp4").hover()
-    video = one.locator("video")
-    expect(video).to_have_js_property("videoWidth", 320)
-    wait_until(lambda: video.evaluate("video => video.currentTime") > 0.3, "a preview that moves", 10)
+    moving = one.locator("video")
+    expect(moving).to_have_js_property("videoWidth", 320)
+    wait_until(lambda: moving.evaluate("video => video.currentTime") > 0.3, "a preview that moves", 10)
     assert faults_of(page) == []
     picture(page, "library")
     one.get_by_role("button", name="Tags of Neon Rain.mp4").click()

@@ -13,10 +13,10 @@ from flask import Response, g, request
 from hook_service.web import audit
 from hook_service.web import models_library as models
 from hook_service.web.api.common import answer, the_library
-from hook_service.web.naming import UploadError
 from hook_service.web.problems import Problem
 from hook_service.web.server import MAX_PIECE
-from hook_service.web.uploads import LARGEST, Upload
+from hook_service.web.upload import Upload, UploadError
+from hook_service.web.uploads import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

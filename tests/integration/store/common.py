@@ -23,6 +23,7 @@ TABLES = [
     "0005.request",
     "0006.operators",
     "0007.songs",
+    "0008.library",
 ]
 
 

@@ -22,7 +22,8 @@ from hook_service.library import catalog, posters
 from hook_service.library.scanner import SUFFIXES
 from hook_service.tracks.loops import loop_path
 from hook_service.web import trash, uploads
-from hook_service.web.naming import UploadError, safe_name
+from hook_service.web.naming import safe_name
+from hook_service.web.upload import UploadError
 from tests.unit.library.samples import write_loop
 from tests.unit.web.doubles import BEARER, READER, Rig, eventually
 from tests.unit.web.peers import FakePeer
@@ -313,17 +314,12 @@ def test_there_must_be_room(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_left_off_goes(rig: Rig) -> None:
     where = begin(rig, "a.mp4", 600).headers["Location"]
     directory = rig.host.paths.loops / uploads.UPLOADS
-    found = uploads.Uploads(
-        rig.host.paths.loops,
-        rig.host.paths.library,
-        rig.host.paths.run,
-        None,  # type: ignore[arg-type]
-    )
-    found.expire()
+    uploads.expire(rig.host.paths.loops)
     assert rig.client.head(where, headers=TUS).status_code == 200
+    (directory / ("." + "a" * 32 + ".new")).write_text("{")
     for path in directory.iterdir():
         os.utime(path, (1, 1))
-    found.expire()
+    uploads.expire(rig.host.paths.loops)
     assert list(directory.iterdir()) == []
 
 
