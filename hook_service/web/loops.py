@@ -17,11 +17,11 @@ from hook_service.library.scanner import SUFFIXES
 def listing(host: Host, after: str, limit: int) -> dict[str, Any]:
     """A page of the media files below `paths.loops`, ordered by name, those that come after the name `after`."""
     profiles = {name: host.station_profile(name) for name in host.stations}
-    found = sorted(name for name in names(host.paths.loops) if name > after)
-    items = [item for name in found[:limit] if (item := _item(host, name, profiles)) is not None]
+    names = sorted(name for name in _names(host.paths.loops) if name > after)
+    items = [item for name in names[:limit] if (item := _item(host, name, profiles)) is not None]
     return {
         "items": items,
-        "next": found[limit - 1] if len(found) > limit else None,
+        "next": names[limit - 1] if len(names) > limit else None,
         "preparation": preparation(host.paths.run),
     }
 
@@ -34,8 +34,7 @@ def preparation(run: Path) -> dict[str, Any] | None:
         return None
 
 
-def names(loops: Path) -> list[str]:
-    """The names of all media files below the directory, in no order."""
+def _names(loops: Path) -> list[str]:
     found = []
     for directory, below, files in os.walk(loops):
         below[:] = [name for name in below if not name.startswith(".")]

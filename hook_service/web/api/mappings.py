@@ -8,7 +8,7 @@ from flask import Response
 
 from hook_service.store import bulk
 from hook_service.tracks.track_key import track_key
-from hook_service.web import audit, loops, mappings_csv, models, models_songs
+from hook_service.web import audit, mappings_csv, models, models_songs
 from hook_service.web.api.common import (
     answer,
     asking,
@@ -22,6 +22,7 @@ from hook_service.web.api.common import (
 from hook_service.web.api.songs import CSV, csv_answer, selection
 from hook_service.web.asking import asking_the_store
 from hook_service.web.problems import Problem
+from hook_service.web.songs import loop_names
 
 if TYPE_CHECKING:
     from flask_openapi3.blueprint import APIBlueprint
@@ -154,4 +155,4 @@ def take_import(body: models_songs.ImportIn) -> Response:
 
 def _missing(services: Services, wanted: list[str]) -> list[str]:
     """Which of these loops are of no file yet, the first few: they may be uploaded later."""
-    return sorted(set(wanted) - set(loops.names(services.host.paths.loops)))[:MOST_MISSING] if wanted else []
+    return sorted(set(wanted) - set(loop_names(services.host.paths.loops)))[:MOST_MISSING] if wanted else []

@@ -9,10 +9,11 @@ from flask import Response
 
 from hook_service.store.songs import Selection
 from hook_service.tracks import suggest
-from hook_service.web import audit, loops, mappings_csv, models_songs
+from hook_service.web import audit, mappings_csv, models_songs
 from hook_service.web.api.common import answer, loop_name, station_of, the_services
 from hook_service.web.asking import asking_the_store
 from hook_service.web.problems import Problem
+from hook_service.web.songs import loop_names
 
 if TYPE_CHECKING:
     from flask_openapi3.blueprint import APIBlueprint
@@ -104,7 +105,7 @@ def suggestions(path: models_songs.SongPath) -> Response:
         song = found.song(path.song_id)
         if song is None:
             raise Problem(404, "There is no song with this number.")
-        names = [(name, suggest.words_of(name)) for name in loops.names(services.host.paths.loops)]
+        names = [(name, suggest.words_of(name)) for name in loop_names(services.host.paths.loops)]
         alike = found.alike(names, suggest.texts_of(song))
         near = found.near(song)
     items = [{"loop": one.loop, "score": one.score, "reason": one.reason} for one in suggest.ranked(alike, near)]

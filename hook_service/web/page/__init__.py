@@ -17,7 +17,7 @@ from flask import Blueprint, Flask, Response, g, redirect, render_template, requ
 from werkzeug.wrappers import Response as AnyResponse
 
 from hook_service import __version__
-from hook_service.web.page import login, now, records
+from hook_service.web.page import login, mappings, now, records
 from hook_service.web.page.common import CSP, STATIC, the_services, the_station, when
 from hook_service.web.problems import MEDIA_TYPE, Problem
 from hook_service.web.sessions import cookie_name, give
@@ -25,7 +25,7 @@ from hook_service.web.sessions import cookie_name, give
 if TYPE_CHECKING:
     from hook_service.web.auth import Scope
 
-PARTS: Final = (now, records)
+PARTS: Final = (now, mappings, records)
 _OPEN: Final = ("login", "static")
 _BY_ITSELF: Final = ("live", "preview")
 """What a page asks for by itself, again and again: that is nobody being busy, and has no use for a sign-in form."""

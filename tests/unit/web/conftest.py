@@ -58,7 +58,7 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
             Sources(directors, {}),
             YouTube(host),
             Sessions(host),
-            Librarian(host, NoStore().queries),
+            Librarian(host, NoStore(ledger).queries),
         )
         app = create_app(services)
         if start:
