@@ -11,7 +11,7 @@ from flask_openapi3.openapi import OpenAPI
 
 from hook_service import __version__
 from hook_service.web import models
-from hook_service.web.api import defaults, library, mappings, records, songs, stations
+from hook_service.web.api import control, defaults, library, mappings, records, songs, stations
 from hook_service.web.api.access import authorise
 from hook_service.web.api.common import answer
 from hook_service.web.problems import Problem, documented
@@ -34,7 +34,7 @@ def openapi_app() -> OpenAPI:
         doc_ui=False,
         static_folder=None,
     )
-    for part in (stations, records, mappings, songs, defaults, library):
+    for part in (stations, control, records, mappings, songs, defaults, library):
         blueprint = APIBlueprint(
             part.__name__.rpartition(".")[2],
             __name__,

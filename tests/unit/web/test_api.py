@@ -219,7 +219,7 @@ def test_a_switch_by_hand(make_rig: MakeRig, playout: FakePeer) -> None:
     assert playout.switches[0]["play_id"] is None
     [row] = rig.ledger.audited
     assert (row["actor"], row["action"], row["station"]) == ("api-token", "station.switch", "demo")
-    assert row["details"] == {"loop": "a.mp4"}
+    assert row["details"] == {"loop": "a.mp4", "seconds": None}
     assert row["request_id"]
     assert post("nowhere", "a.mp4") == 404
     assert post("demo", "../a.mp4") == 422
@@ -232,7 +232,7 @@ def test_the_openapi_document(rig: Rig) -> None:
     document = answer.get_json()
     assert document["openapi"].startswith("3.1")
     documented = {(path, method) for path, methods in document["paths"].items() for method in methods}
-    assert len(documented) == 14
+    assert len(documented) == 22
     assert ("/api/v1/mappings/{mapping_id}", "delete") in documented
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for path, method in documented:
