@@ -1,4 +1,4 @@
-"""Which loop each song gets: the page's frame. What is in it comes over the API, as it changes with each keystroke."""
+"""Which loop each song gets: the page's frame. What is in it comes over the API, and changes with each keystroke."""
 
 from __future__ import annotations
 
