@@ -50,7 +50,7 @@ def library(station: Station) -> Iterator[Station]:
     yield station
     station.sql("TRUNCATE songs")
     station.sql(
-        "DELETE FROM track_mappings WHERE loop_file_path IN ('coral.mp4', 'lagoon.mp4') AND track_key LIKE '%song%'"
+        "DELETE FROM track_mappings WHERE loop_file_path IN ('coral.mp4', 'lagoon.mp4') AND track_key LIKE '%%song%%'"
     )
     station.sql("DELETE FROM track_mappings WHERE kind <> 'track'")
     station.sql("DELETE FROM default_config")
@@ -194,3 +194,19 @@ def test_who_only_looks_changes_nothing(signed_in: SignedIn, library: Station) -
     page.get_by_label("Search", exact=True).fill("song 119")
     expect(page.get_by_text("1 to 1 of 1 song")).to_be_visible()
     assert time.monotonic() - began < 2
+
+
+def test_a_long_file_is_sent_in_parts(signed_in: SignedIn, library: Station) -> None:
+    page = at_mappings(signed_in())
+    parts = page.evaluate(
+        """async () => {
+            const script = document.querySelector('script[src$="/mappings.js"]').src;
+            const { partsOf } = await import(script.replace("mappings.js", "mappings-csv.js"));
+            return partsOf('\\ufeffa,b\\n1,2\\n"3\\n",4\\n5,6', 10);
+        }"""
+    )
+    assert [(part["first"], part["text"]) for part in parts] == [
+        (1, "a,b\n1,2\n"),
+        (2, 'a,b\n"3\n",4\n'),
+        (4, "a,b\n5,6"),
+    ]

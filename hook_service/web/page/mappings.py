@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Final
 
 from flask import render_template
 
+from hook_service.tracks import resolver
 from hook_service.web.page.words import RULES
 
 if TYPE_CHECKING:
     from flask import Blueprint
 
 NAV: Final = (("/mappings", "Mappings", "read"),)
-_OF_SONGS: Final = [rule for rule in RULES if rule not in ("time_of_day", "default", "policy")]
+_OF_SONGS: Final = [rule for rule in resolver.RULES if rule not in ("time_of_day", "default")]
 
 
 def routes(blueprint: Blueprint) -> None:
     """Add it."""
-    blueprint.get("/mappings")(page)
+    blueprint.get("/mappings")(mappings)
 
 
-def page() -> str:
+def mappings() -> str:
     """The frame."""
     return render_template("mappings.html", rules=RULES, song_rules=_OF_SONGS)

@@ -9,9 +9,11 @@ let now;
 let suggested = [];
 let round = 0;
 
+const loopChosen = () => form.querySelector("input[name=loop]:checked")?.value;
+
 const order = (dry) => ({
   station,
-  loop_file_path: form.elements.loop?.value || null,
+  loop_file_path: loopChosen(),
   kind: form.elements.kind.value,
   everywhere: form.elements.everywhere?.checked ?? true,
   dry_run: dry,
@@ -43,7 +45,7 @@ async function list() {
 
 /** Say what the order would come to. */
 async function plan() {
-  const chosen = form.elements.loop?.value;
+  const chosen = loopChosen();
   $("do-assign").disabled = !chosen;
   $("try").hidden = !(controls && chosen);
   $("planned").textContent = "";
@@ -51,7 +53,7 @@ async function plan() {
   const asked = now;
   try {
     const found = await api("PUT", "/mappings/bulk", order(true));
-    if (asked !== now || form.elements.loop?.value !== chosen) return;
+    if (asked !== now || loopChosen() !== chosen) return;
     $("planned").textContent = sentence(found);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -72,7 +74,7 @@ function sentence(found) {
 }
 
 async function tryIt() {
-  const loop = form.elements.loop.value;
+  const loop = loopChosen();
   if (!(await ask(`Show ${loop} on the air for a minute? Viewers see it at once.`, { yes: "Show it" }))) return;
   await attempt(
     $("try"),
@@ -113,7 +115,12 @@ export async function assign({ which, number, song, name, playlist }) {
 
 if (dialog) {
   $("loop-search").addEventListener("input", settled(list));
-  $("loop-search").addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
+  // Enter anywhere is the button that maps, once there is something to map.
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (event.target === form && !$("do-assign").disabled) $("do-assign").click();
+  });
+  $("do-cancel").addEventListener("click", () => dialog.close(""));
   form.addEventListener("change", (event) => event.target !== $("loop-search") && plan());
   $("try").addEventListener("click", tryIt);
   $("do-assign").addEventListener("click", async () => {

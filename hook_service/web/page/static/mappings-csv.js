@@ -5,7 +5,7 @@ import { $, count, el } from "./mappings-dom.js";
 const PART = 120_000;
 
 /** A file's head, and its records in parts of a size that the service takes: `{text, first}`, the first line's number. */
-export function partsOf(text) {
+export function partsOf(text, most = PART) {
   const lines = text.replace(/^\ufeff/, "").split(/(?<=\n)/);
   const records = [];
   let open = "";
@@ -24,7 +24,7 @@ export function partsOf(text) {
   const parts = [];
   let part = null;
   for (const record of rest) {
-    if (!part || part.size + size(record.text) > PART) {
+    if (!part || part.size + size(record.text) > most) {
       // The head stands for the line before the part's first.
       part = { text: head.text, first: record.line - head.text.split("\n").length + 1, size: size(head.text) };
       parts.push(part);
@@ -52,6 +52,13 @@ function sentence(sum) {
   return `${count(created, "mapping")} made, ${replaced} replaced, ${unchanged} as before; ${count(blank, "line")} without a loop, ${count(bad, "line")} wrong.`;
 }
 
+function wrong(lines) {
+  const head = el("tr", {}, el("th", { scope: "col" }, "Line"), el("th", { scope: "col" }, "What is wrong"));
+  const rows = lines.map(({ line, reason }) => el("tr", {}, el("td", {}, String(line)), el("td", {}, reason)));
+  const attributes = { class: "bad-lines", tabindex: "0", role: "region", "aria-label": "Lines that are wrong" };
+  return el("div", attributes, el("table", {}, el("thead", {}, head), el("tbody", {}, rows)));
+}
+
 function show(file, parts, sum, after) {
   const missing = [...new Set(sum.missing_loops)];
   const change = sum.created + sum.replaced;
@@ -71,24 +78,14 @@ function show(file, parts, sum, after) {
     },
     `Import ${count(change, "mapping")}`,
   );
-  $("imported").replaceChildren(
+  const told = [
     el("h3", {}, file.name),
     el("p", {}, sentence(sum)),
     missing.length > 0 && el("p", { class: "note" }, `Not uploaded yet: ${missing.slice(0, 20).join(", ")}.`),
-    sum.bad > 0 &&
-      el(
-        "div",
-        { class: "bad-lines", tabindex: "0", role: "region", "aria-label": "Lines that are wrong" },
-        el(
-          "table",
-          {},
-          el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Line"), el("th", { scope: "col" }, "What is wrong"))),
-          el("tbody", {}, sum.bad_lines.map(({ line, reason }) => el("tr", {}, el("td", {}, String(line)), el("td", {}, reason)))),
-        ),
-      ),
+    sum.bad > 0 && wrong(sum.bad_lines),
     button,
-  );
-  $("imported").replaceChildren(...[...$("imported").childNodes].filter((node) => node.nodeType === 1));
+  ];
+  $("imported").replaceChildren(...told.filter(Boolean));
   $("imported").hidden = false;
 }
 

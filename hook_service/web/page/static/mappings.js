@@ -187,10 +187,8 @@ async function overview() {
   }
   $("library").textContent = told(found);
   const { reading } = found;
-  if (reading.error) {
-    $("trouble").textContent = `The library of AzuraCast can't be read: ${reading.error}.`;
-    $("trouble").hidden = false;
-  }
+  $("reading").hidden = !reading.error;
+  $("reading").textContent = reading.error ? `The library of AzuraCast can't be read: ${reading.error}.` : "";
   const list = form.elements.playlist;
   const before = list.value;
   const options = found.playlists.map(({ name, songs }) => el("option", { value: name }, `${name} (${songs.toLocaleString("en-GB")})`));
