@@ -16,7 +16,7 @@ Secrets are never in the YAML file. They are files named after their use in `$CR
 `api-read-token`                one that may only read (optional)
 `page-users`                    who may sign in to the page (YAML, see `config_users`; without it nobody can)
 `session-key`                   signs the page's sessions; without it they end with the process
-`STATION.azuracast-key`         API key for a station's now-playing API that asks for one (optional)
+`STATION.azuracast-key`         API key of AzuraCast: for a station's library, and its now-playing API (optional)
 `STATION.DESTINATION.key`       stream key of a destination (SRT: its stream id)
 `STATION.DESTINATION.youtube`   authorisation to ask YouTube about a destination that has `youtube` (JSON)
 ==============================  ==============================================================
