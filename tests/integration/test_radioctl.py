@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -75,11 +77,12 @@ def test_a_watch_follows_and_is_coloured_on_a_terminal_alone(station: Station) -
         try:
             seen = b""
             while seen.count(b"\x1b[H") < 2:
+                assert select.select([ours], [], [], 20)[0], seen
                 seen += os.read(ours, 65536)
             assert (b"\x1b[32m" in seen) is coloured
         finally:
-            watch.send_signal(2)
-            assert watch.wait(10) in (0, 1)
+            watch.send_signal(signal.SIGINT)
+            assert watch.wait(10) == 0
             os.close(ours)
 
 
@@ -102,7 +105,7 @@ def test_a_switch_is_asked_first_and_seen_at_the_platform(station: Station) -> N
 
 
 def test_a_loop_is_held_whatever_is_played_and_given_back(station: Station) -> None:
-    held, other = (loop for loop in LOOPS if loop != loop_on_air(station))
+    held, other = [loop for loop in LOOPS if loop != loop_on_air(station)][:2]
     ctl(station, "hold", held, "--yes")
     try:
         wait_until(lambda: loop_on_air(station) == held, "the loop that is held", 20)
@@ -142,7 +145,7 @@ def test_a_video_is_uploaded_prepared_removed_and_restored(station: Station, tmp
         tmp_path, "grün.mp4",
         ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30:duration=3", "-c:v", "libx264", "-preset", "ultrafast"],
     )  # fmt: skip
-    assert "is now grün.mp4" in ctl(station, "loops", "add", str(own), "--wait")
+    assert "is now grün.mp4." in ctl(station, "loops", "add", str(own), "--name", "grün.mp4", "--wait")
     (found,) = told(station, "loops", "list", "-q", "grün")["items"]
     assert found["state"] == "prepared"
     assert "can be restored" in ctl(station, "loops", "remove", "grün.mp4")
