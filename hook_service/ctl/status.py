@@ -83,7 +83,7 @@ def _watch(api: Api, as_json: bool, colours: bool) -> None:
 
 
 def _draw(lines: list[str]) -> None:
-    """Line by line over what was there, so that nothing flickers. Not by click: without colours it would draw none."""
+    """Line by line over what was there, so that nothing flickers. Not by click, which without colours draws none."""
     room = shutil.get_terminal_size().lines - 1
     sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines[:room]) + "\x1b[J")
     sys.stdout.flush()
