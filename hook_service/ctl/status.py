@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -29,11 +31,14 @@ def commands(radioctl: click.Group) -> None:
 @click.command("status", help="What is on the air now, and the state of every process and destination.")
 @click.option("--watch", "-w", is_flag=True, help="Look every second, until Ctrl-C.")
 @as_json
-@click.pass_obj
-def _status(where: Reach, watch: bool, as_json: bool) -> None:
+@click.pass_context
+def _status(context: click.Context, watch: bool, as_json: bool) -> None:
+    where: Reach = context.obj
     api = where.api()
     if watch:
-        _watch(api, as_json)
+        # Ctrl-C is how a watch ends, and no failure.
+        with contextlib.suppress(KeyboardInterrupt):
+            _watch(api, as_json, colours=context.color is not False)
         return
     found = fetch(api)
     click.echo(show.document(found) if as_json else "\n".join(page(found)))
@@ -60,7 +65,7 @@ def health(api: Api) -> dict[str, Any]:
     return found
 
 
-def _watch(api: Api, as_json: bool) -> None:
+def _watch(api: Api, as_json: bool, colours: bool) -> None:
     screen = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     while True:
         began = time.monotonic()
@@ -71,11 +76,17 @@ def _watch(api: Api, as_json: bool) -> None:
             # It may be about to come back, and that is what is being watched for.
             lines = [json.dumps({"error": str(trouble)})] if as_json else [show.coloured(str(trouble), "bad")]
         if screen and not as_json:
-            # Line by line over what was there: nothing flickers.
-            click.echo("\x1b[H" + "\x1b[K\n".join([*lines, ""]) + "\x1b[J", nl=False)
+            _draw(lines if colours else [click.unstyle(line) for line in lines])
         else:
             click.echo("\n".join(lines if as_json else [*lines, ""]))
         time.sleep(max(0.0, EVERY - (time.monotonic() - began)))
+
+
+def _draw(lines: list[str]) -> None:
+    """Line by line over what was there, so that nothing flickers. Not by click, which without colours draws none."""
+    room = shutil.get_terminal_size().lines - 1
+    sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines[:room]) + "\x1b[J")
+    sys.stdout.flush()
 
 
 def page(found: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from hook_service.ctl.doctor import host, network, service
 from hook_service.ctl.doctor.finding import Look
 from hook_service.ctl.main import radioctl
 from tests.rig.net import free_port, release_port
+from tests.unit.roles.test_documents import ROOT, anchors
 from tests.unit.web.doubles import KEY, write_host
 from tests.unit.web.peers import FakePeer
 
@@ -206,6 +208,13 @@ def test_loops_that_are_refused_missing_or_unprepared_are_found() -> None:
 def test_alerts_are_found_but_not_those_that_were_silenced() -> None:
     alert = {"name": "StationOffAir", "severity": "critical", "station": "demo", "summary": "off", "silenced": False}
     assert whats(service.alerts([alert, {**alert, "silenced": True}])) == ["fault: alert StationOffAir of demo off"]
+
+
+def test_every_section_that_is_named_exists() -> None:
+    source = Path(service.__file__).read_text(encoding="utf-8")
+    named = re.findall(r"\{_TROUBLE\}#([\w-]+)", source)
+    assert len(named) > 10
+    assert set(named) <= anchors(ROOT / "docs/TROUBLESHOOTING.md")
 
 
 def test_health_is_judged() -> None:

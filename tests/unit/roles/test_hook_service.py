@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -82,6 +83,39 @@ def test_an_archive_holds_the_package_its_migrations_and_its_programs(checkout: 
         file = archive.extractfile(program)
         assert file is not None
         assert file.read().startswith(f"#!{RELEASES}/{name}/venv/bin/python\n".encode())
+
+
+def test_the_command_line_of_the_release_in_use_runs_and_compiles_nothing(tmp_path: Path) -> None:
+    current = tmp_path / "current"
+    (current / "venv/bin").mkdir(parents=True)
+    (current / "venv/bin/python").symlink_to(sys.executable)
+    _, _, files = release.contents(REPOSITORY, str(tmp_path))
+    program = current / "venv/bin/radioctl"
+    text = files["venv/bin/radioctl"][0].decode()
+    program.write_text(text.replace(text.splitlines()[0], f"#!{sys.executable}", 1))
+    program.chmod(0o755)
+    wrapper = tmp_path / "radioctl"
+    template = trust_as_template((ROLE / "templates/radioctl.j2").read_text())
+    wrapper.write_text(
+        Templar(DataLoader(), {"ansible_managed": "", "__hook_service_current": current}).template(template)
+    )
+    wrapper.chmod(0o755)
+    shutil.copytree(
+        REPOSITORY / "hook_service", tmp_path / "src/hook_service", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def said(*arguments: str, **more: str) -> str:
+        done = subprocess.run(
+            [wrapper, *arguments], env={**environment, **more}, cwd="/", capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert "the station" in said("--help")
+    assert "complete -o nosort -F _radioctl_completion radioctl" in said(_RADIOCTL_COMPLETE="bash_source")
+    assert not list((tmp_path / "src").rglob("__pycache__"))
+    assert (current / "pycache").is_dir()
 
 
 def test_a_checkout_without_the_service_is_named(tmp_path: Path) -> None:
