@@ -7,17 +7,14 @@ written, and a song that is in no page is removed. Where anything goes wrong the
 from __future__ import annotations
 
 import logging
-import os
 import random
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 
-from hook_service.library.scanner import SUFFIXES
 from hook_service.store.pool import DatabaseAway
 from hook_service.tracks.nowplaying import ValidationError
 from hook_service.web.httpget import Away, break_off, get
@@ -205,14 +202,3 @@ class Librarian:
     def _became(self, station: str, **values: Any) -> None:
         with self._lock:
             self._readings[station] = replace(self._readings[station], **values)
-
-
-def loop_names(loops: Path) -> list[str]:
-    """The names of all loops below the directory, in no order."""
-    found = []
-    for directory, below, files in os.walk(loops):
-        # What is on its way in or out is in directories that are hidden.
-        below[:] = [name for name in below if not name.startswith(".")]
-        base = Path(directory).relative_to(loops)
-        found += [str(base / name) for name in files if Path(name).suffix.lower() in SUFFIXES and name[0] != "."]
-    return found

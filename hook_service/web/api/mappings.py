@@ -23,7 +23,6 @@ from hook_service.web.api.common import (
 from hook_service.web.api.songs import CSV, csv_answer, selection
 from hook_service.web.asking import asking_the_store
 from hook_service.web.problems import Problem
-from hook_service.web.songs import loop_names
 
 if TYPE_CHECKING:
     from flask_openapi3.blueprint import APIBlueprint

@@ -13,7 +13,6 @@ from hook_service.web import audit, mappings_csv, models_songs
 from hook_service.web.api.common import answer, loop_name, station_of, the_library, the_services
 from hook_service.web.asking import asking_the_store
 from hook_service.web.problems import Problem
-from hook_service.web.songs import loop_names
 
 if TYPE_CHECKING:
     from flask_openapi3.blueprint import APIBlueprint
