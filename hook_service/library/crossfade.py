@@ -13,7 +13,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -62,10 +62,17 @@ def pictures(frame: int, count: int, frames: int, gop_frames: int) -> tuple[list
     return found, skip
 
 
-def render(library: Path, change: Change, within: float, cancel: threading.Event) -> Path:
+def render(
+    library: Path,
+    change: Change,
+    within: float,
+    cancel: threading.Event,
+    on_encoding: Callable[[Path], None] = lambda _: None,
+) -> Path:
     """Make a crossfade and return its file: one GOP with as many frames as the first one of the incoming loop.
 
-    Blocks for `within` seconds at most. Raises NotNow where it takes longer or can't be done, LibraryError where
+    `on_encoding` is told of the file while it grows; it is renamed when it is whole, or goes. Blocks for `within`
+    seconds at most. Raises NotNow where it takes longer or can't be done, LibraryError where
     there are no such loops or frames, Cancelled.
     """
     profile = change.profile
@@ -87,6 +94,7 @@ def render(library: Path, change: Change, within: float, cancel: threading.Event
                 command = crossfade_command((one, two), skip, len(entered), profile, encoder, name, threads())
                 room, bounded = profile.video_kbps * 1000 * profile.gop_seconds, encoder != "h264_nvenc"
                 child = Child(command, nice=URGENT_NICE, fds=(one, two), file_bytes=room, bounded_memory=bounded)
+                on_encoding(Path(name))
                 child.wait(limit=max(0.1, within - (time.monotonic() - begun)), cancel=cancel)
             # Not decoded for a check, as a loop is: that takes half the time again, which nobody has.
             made = one_gop(Path(name).read_bytes())

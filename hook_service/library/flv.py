@@ -17,6 +17,7 @@ __all__ = [
     "Frame",
     "LoopDamaged",
     "Tag",
+    "as_frame",
     "frames_of",
     "is_keyframe",
     "nal_types",

@@ -8,8 +8,8 @@ One JSON object a line:
 - `{"op":"retry","path":…}` makes a refused file be tried again: `{"state":"ready"}`.
 - `{"op":"audio","path":…,"kbps":…}` is answered by `{"state":"ready","file":…}` or `refused`.
 - `{"op":"crossfade","profile":…,"fingerprint":…,"from":DIR,"frame":N,"to":DIR,"within":SECONDS}` is answered by
-  `{"state":"ready","file":…}`, one GOP in which a prepared loop gives way to another from its frame N on, or by
-  `refused`.
+  `{"state":"encoding","file":…}` as soon as there is something to follow, then by `{"state":"ready","file":…}`, one
+  GOP in which a prepared loop gives way to another from its frame N on, or by `refused`.
 - `{"op":"status"}` and `{"op":"loops"}` are answered by what the service says about itself and about every file.
 """
 
@@ -149,7 +149,12 @@ class _Client(socketserver.StreamRequestHandler):
             raise LibraryError("frame is not a number")
         if isinstance(within, bool) or not isinstance(within, int | float) or not 0 < within <= _CROSSFADE_SECONDS:
             raise LibraryError(f"within is not a number of seconds up to {_CROSSFADE_SECONDS}")
-        return str(preparer.crossfade(Change(profile, outgoing, frame, incoming), within))
+
+        def on_encoding(file: Path) -> None:
+            with contextlib.suppress(OSError):
+                self._say({"state": "encoding", "file": str(file)})
+
+        return str(preparer.crossfade(Change(profile, outgoing, frame, incoming), within, on_encoding))
 
     def _say(self, answer: Message) -> None:
         self.wfile.write(json.dumps(answer).encode() + b"\n")

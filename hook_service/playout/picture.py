@@ -53,7 +53,10 @@ class Cursor:
         """The number of the GOP to load next; for the loader."""
         self.whole: Whole | None = None
         """For the loader to set, as soon as it is known."""
+        self._first = first
         self._gop: Sequence[Frame] = first
+        self._size = 0
+        """How many frames the GOP that it entered with will have, where that may still grow."""
         self._number = 0
         self._entering = True
         self._at = 0
@@ -73,7 +76,10 @@ class Cursor:
     def take(self) -> Frame | None:
         """The frame of the next slot, or None when there is none to give."""
         if self._at >= len(self._gop):
-            if self._ready:
+            if self._entering and self._at < self._size:
+                # Its crossfade was not encoded in time after all: it begins anew, on a keyframe.
+                self._gop, self._size = self._first, 0
+            elif self._ready:
                 (self._gop, self._number), self._entering = self._ready.popleft(), False
             elif not self.growing or self.failed is not None:
                 self._refill()
@@ -89,17 +95,21 @@ class Cursor:
 
         None where that can't be known, or where that is still the GOP that it entered with.
         """
-        if self.whole is None or (self._entering and self._at + slots < len(self._gop)):
+        if self.whole is None or (self._entering and self._at + slots < max(len(self._gop), self._size)):
             return None
         return (self._number * self.whole.gop_frames + self._at + slots) % self.whole.frames
 
-    def enter_with(self, gop: Sequence[Frame]) -> None:
-        """Enter with another GOP than the first one. To be called before anything was taken."""
-        self._gop = gop
+    def enter_with(self, gop: Sequence[Frame], size: int) -> None:
+        """Enter with another GOP than the first one; it has `size` frames, or will have them while it plays.
+
+        To be called before anything was taken.
+        """
+        self._gop, self._size = gop, size
 
     def slots_to_keyframe(self) -> int:
         """In how many slots the next keyframe is due: 0 when the very next frame is one."""
-        return (len(self._gop) - self._at) if self._at else 0
+        size = max(len(self._gop), self._size if self._entering else 0)
+        return (size - self._at) if self._at else 0
 
     def rewind(self) -> None:
         """Go back to the keyframe of the GOP that is playing: whoever joins now sees a picture at once."""
@@ -140,11 +150,15 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """A GOP in which another loop gives way: good where `outgoing` would go on with its frame `frame`."""
+    """A GOP in which another loop gives way: good where `outgoing` would go on with its frame `frame`.
+
+    It has `size` frames; `gop` may still grow towards that, faster than it is played.
+    """
 
     outgoing: Cursor
     frame: int
     gop: Sequence[Frame]
+    size: int
 
 
 @dataclass(slots=True)
@@ -215,7 +229,7 @@ class Picture:
         if blend is None or not isinstance(item.cursor, Cursor):
             return
         if self.item.cursor is blend.outgoing and blend.outgoing.frame_in(0) == blend.frame:
-            item.cursor.enter_with(blend.gop)
+            item.cursor.enter_with(blend.gop, blend.size)
         else:
             item.blend = None
 

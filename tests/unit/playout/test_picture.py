@@ -376,7 +376,7 @@ def test_a_crossfade_is_entered_with_once(gops: int, last: int, armed: int, ahea
     assert isinstance(leaving.cursor, Cursor)
     frame = leaving.cursor.frame_in(ahead)
     assert frame is not None
-    coming.blend = Blend(leaving.cursor, frame, gop("a-to-b", 0))
+    coming.blend = Blend(leaving.cursor, frame, gop("a-to-b", 0), 4)
     screen.picture.switch(coming)
     before += screen.show(ahead)
     assert (frame_of(before[-1]) + 1) % (4 * (gops - 1) + last) == frame, "it begins where the loop was left"
@@ -395,7 +395,7 @@ def test_a_crossfade_from_elsewhere_is_not_shown(cause: str) -> None:
     assert isinstance(leaving.cursor, Cursor)
     frame = leaving.cursor.frame_in(4)
     assert frame is not None
-    coming.blend = Blend(leaving.cursor, frame, gop("a-to-b", 0))
+    coming.blend = Blend(leaving.cursor, frame, gop("a-to-b", 0), 4)
     screen.picture.switch(coming)
     if cause == "rewound":
         screen.picture.rewind()
@@ -407,3 +407,29 @@ def test_a_crossfade_from_elsewhere_is_not_shown(cause: str) -> None:
     screen.show(4)
     assert screen.show(5) == ["b/0/0", "b/0/1", "b/0/2", "b/0/3", "b/1/0"]
     assert coming.blend is None
+
+
+@given(there=st.integers(1, 8), pace=st.integers(0, 3))
+def test_a_crossfade_may_grow_while_it_is_played(there: int, pace: int) -> None:
+    screen = Screen()
+    leaving, coming = loop_item(screen, "a", 3, 4), loop_item(screen, "b", 3, 4, 10)
+    screen.picture.switch(leaving)
+    screen.show(10)
+    assert isinstance(leaving.cursor, Cursor)
+    frame = leaving.cursor.frame_in(0)
+    assert frame is not None
+    whole = gop("a-to-b", 0, 8)
+    made = whole[:there]
+    coming.blend = Blend(leaving.cursor, frame, made, 8)
+    screen.picture.switch(coming)
+    seen = []
+    for _ in range(16):
+        assert screen.picture.slots_to_keyframe() >= 0
+        seen += screen.show()
+        made.extend(whole[len(made) : len(made) + pace])
+    if there == 8 or pace:
+        assert seen == [f"a-to-b/0/{n}" for n in range(8)] + [f"b/{g}/{n}" for g in (1, 2) for n in range(4)]
+    else:
+        # The encoder stopped: the loop begins anew, with its own entry and its keyframe.
+        rest = [f"b/{g % 3}/{n}" for g in range(4) for n in range(4)]
+        assert seen == ([f"a-to-b/0/{n}" for n in range(there)] + rest)[:16]
