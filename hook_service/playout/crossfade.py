@@ -28,6 +28,7 @@ _LEAST_SECONDS = 0.2
 _LEAD_SECONDS = 0.4
 _OUTRUN = 1.7
 _FOLLOW_SECONDS = 0.02
+_MOST_SECONDS = 30.0
 
 
 class Crossfades:
@@ -58,7 +59,7 @@ class Crossfades:
             return
         size = min(incoming.whole.gop_frames, incoming.whole.frames)
         # What is begun in time may be played while it is encoded.
-        within = seconds + size / float(profile.fps) / _OUTRUN
+        within = min(_MOST_SECONDS, seconds + size / float(profile.fps) / _OUTRUN)
         message = {
             "op": "crossfade",
             "profile": profile.name,

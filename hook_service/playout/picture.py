@@ -40,7 +40,7 @@ class Cursor:
     """
 
     def __init__(
-        self, avcc: bytes, first: list[Frame], request: Callable[[Cursor], None], growing: bool = False
+        self, avcc: bytes, first: Sequence[Frame], request: Callable[[Cursor], None], growing: bool = False
     ) -> None:
         """`first` is the GOP that it enters with (faded in), `avcc` its decoder configuration.
 
@@ -53,8 +53,7 @@ class Cursor:
         """The number of the GOP to load next; for the loader."""
         self.whole: Whole | None = None
         """For the loader to set, as soon as it is known."""
-        self._first = first
-        self._gop: Sequence[Frame] = first
+        self._gop = self._first = first
         self._size = 0
         """How many frames the GOP that it entered with will have, where that may still grow."""
         self._number = 0
@@ -81,6 +80,7 @@ class Cursor:
                 self._gop, self._size = self._first, 0
             elif self._ready:
                 (self._gop, self._number), self._entering = self._ready.popleft(), False
+                self._first = ()
             elif not self.growing or self.failed is not None:
                 self._refill()
                 return None
@@ -174,7 +174,9 @@ class Item:
     request_id: str | None = None
     """The request that it goes back to, for the log."""
     blend: Blend | None = None
-    """What it enters with in the place of its own first GOP. Once it is on the air: what it did enter with."""
+    """What it may enter with in the place of its own first GOP."""
+    crossfaded: bool = False
+    """Whether it did."""
 
 
 class Picture:
@@ -225,13 +227,12 @@ class Picture:
 
     def _blend(self, item: Item) -> None:
         """Let an item enter with its crossfade, if what is on the air has come to where that begins."""
-        blend = item.blend
+        blend, item.blend = item.blend, None  # what was left is not to be held as long as the item is shown
         if blend is None or not isinstance(item.cursor, Cursor):
             return
         if self.item.cursor is blend.outgoing and blend.outgoing.frame_in(0) == blend.frame:
             item.cursor.enter_with(blend.gop, blend.size)
-        else:
-            item.blend = None
+            item.crossfaded = True
 
     def _step_back(self) -> None:
         self.fall_back(self.item.cursor.failed or "the disk did not give its next pictures in time")

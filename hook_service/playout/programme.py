@@ -17,7 +17,7 @@ from hook_service.playout import state
 from hook_service.playout.control import BadRequest, Message
 from hook_service.playout.crossfade import Crossfades
 from hook_service.playout.loops import Loaded, Loader, Ticket, Unplayable
-from hook_service.playout.picture import SLATE, Cursor, Item, Picture, Reason, Still
+from hook_service.playout.picture import SLATE, Blend, Cursor, Item, Picture, Reason, Still
 from hook_service.playout.reactor import Reactor
 from hook_service.settings import Station
 
@@ -26,6 +26,8 @@ _log = logging.getLogger("radio.programme")
 # What could not be shown is looked at again this often: an operator mends a file and goes to bed.
 _RECOVER_SECONDS = 10.0
 _WATCH_EVERY = 2
+# A moment later the same time of day may come out as the slot beside the one that a crossfade is made for (ns).
+_SAME_SLOT = 50_000_000
 # The last second of the year 9999; JSON can also say NaN and Infinity, which are no times.
 _LATEST = 253_402_300_800
 
@@ -87,9 +89,9 @@ class Programme:
         for name, value in (("play_id", play_id), ("request_id", request_id)):
             if value is not None and not isinstance(value, str):
                 raise BadRequest(f"{name} is not a string")
-        foretold = self._foretold
-        # The very slot that it was foretold for: a moment later the same time may come out as the slot beside it.
-        slot = foretold[2] if foretold and foretold[:2] == (Path(loop), at) else self._slot_at(at)
+        slot, foretold = self._slot_at(at), self._foretold
+        if foretold and foretold[:2] == (Path(loop), at) and abs(foretold[2] - slot) < _SAME_SLOT:
+            slot = foretold[2]
         self._supersede()
         changed_default = str(default) != self._wanted.default
         self._wanted = state.OnAir(loop, str(default), play_id, request_id)
@@ -190,7 +192,11 @@ class Programme:
         if replaced is not None:
             self._drop(replaced.cursor)
         self._armed()
-        self._crossfades.order(self.picture.item.cursor, item.cursor, item.at, partial(setattr, item, "blend"))
+        self._crossfades.order(self.picture.item.cursor, item.cursor, item.at, partial(self._blended, item))
+
+    def _blended(self, item: Item, blend: Blend) -> None:
+        if item is self.picture.next:
+            item.blend = blend
 
     def _failed(self, wanted: state.OnAir, reason: Reason, why: str, at: int) -> None:
         """The wanted loop can't be shown: its default is, when it would have been due."""
@@ -269,7 +275,7 @@ class Programme:
 
     def _transition(self, item: Item) -> str:
         """How it came on the air: cut, fade or crossfade."""
-        if item.blend is not None:
+        if item.crossfaded:
             return "crossfade"
         return "fade" if isinstance(item.cursor, Cursor) and self._station.profile.fade_frames else "cut"
 

@@ -1,5 +1,6 @@
 """Crossfades at the platform: both loops in one picture, each frame in its place, and a fade where none is ready."""
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from tests.integration.onair import assert_unbroken, metric, on_air, show, wait_
 from tests.rig import media
 from tests.rig.layout import Options
 from tests.rig.net import wait_until
+from tests.rig.nginx import ROOT
 from tests.rig.station import Station
 
 # A switch is known so long ahead: far more than a crossfade takes to be made.
@@ -37,6 +39,16 @@ def backgrounds(path: Path) -> list[tuple[int, int, int]]:
     command += ["-vf", "crop=64:64:16:16,scale=1:1:flags=area", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     raw = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
     return [(raw[at], raw[at + 1], raw[at + 2]) for at in range(0, len(raw), 3)]
+
+
+def keep(path: Path, begin: int) -> None:
+    """Put pictures of the crossfade that begins at this picture into the documentation."""
+    chosen = "+".join(f"eq(n,{begin + n})" for n in (0, 15, 30, 45, GOP))
+    picture = ROOT / "docs/pictures/crossfade.png"
+    picture.parent.mkdir(exist_ok=True)
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(path), "-frames:v", "1"]
+    chain = f"select='{chosen}',scale=384:-2,tile=5x1:padding=6:color=white"
+    subprocess.run([*command, "-vf", chain, str(picture)], check=True, timeout=60)
 
 
 def count(station: Station, transition: str) -> float:
@@ -68,6 +80,8 @@ def test_one_loop_gives_way_to_the_next(crossing: Station) -> None:
             mixed = [a + (b - a) * n / GOP for a, b in zip(one, two, strict=True)]
             off = max(abs(seen - wanted) for seen, wanted in zip(colours[at], mixed, strict=True))
             assert off < 8, f"picture {n} of the crossfade from {leaving} to {coming} is {colours[at]}, not {mixed}"
+    if os.environ.get("SCREENSHOTS") == "1":
+        keep(capture.path, begin)
     wait_until(lambda: count(crossing, "crossfade") == before + 2, "both counted", 5)
     assert crossing.status()["on_air"]["transition"] == "crossfade"
 

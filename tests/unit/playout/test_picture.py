@@ -383,7 +383,8 @@ def test_a_crossfade_is_entered_with_once(gops: int, last: int, armed: int, ahea
     seen = screen.show(14)
     assert seen[:4] == [f"a-to-b/0/{n}" for n in range(4)]
     assert seen[4:] == [f"b/{n}" for n in ("1/0", "1/1", "1/2", "1/3", "2/0", "2/1", "0/0", "0/1", "0/2", "0/3")]
-    assert coming.blend is not None
+    assert coming.crossfaded
+    assert coming.blend is None, "what was left is let go"
 
 
 @pytest.mark.parametrize("cause", ["rewound", "another loop", "the slate"])
@@ -406,6 +407,7 @@ def test_a_crossfade_from_elsewhere_is_not_shown(cause: str) -> None:
         screen.picture.fall_back("its file was removed")
     screen.show(4)
     assert screen.show(5) == ["b/0/0", "b/0/1", "b/0/2", "b/0/3", "b/1/0"]
+    assert not coming.crossfaded
     assert coming.blend is None
 
 
