@@ -251,7 +251,7 @@ def crossfade_command(
     chain = (
         f"[0:v:0]trim=start_frame={skip}:end_frame={skip + frames},{steady}[a];"
         f"[1:v:0]trim=end_frame={frames},{steady},"
-        # As an overlay that grows opaque, a quarter of what `xfade` costs.
+        # As an overlay that grows opaque, a fraction of what `xfade` costs.
         f"format=yuva420p,fade=t=in:start_frame=0:nb_frames={frames}:alpha=1[b];"
         "[a][b]overlay=format=yuv420:eof_action=endall,format=yuv420p,setsar=1,"
         "setparams=field_mode=prog:range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709[v]"

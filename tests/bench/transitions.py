@@ -4,24 +4,29 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from hook_service import ipc
+from hook_service.library.flv import FILE_HEADER, scan
 from tests.bench.measure import Meter, cpu_with_children
 from tests.bench.original import KEY, Original
-from tests.bench.outcome import Part, Table
-from tests.bench.stage import AIR, TRACK_LOOPS, Groups, Stage, filled_loop, mount, show
+from tests.bench.outcome import Part, Table, quantile
+from tests.bench.stage import AIR, TRACK_LOOPS, Groups, Stage, filled_loop, mount, prepared, show
 from tests.bench.viewer import Continuity, continuity
 from tests.rig.flvread import Analysis, judge, read_file
 from tests.rig.flvread import decode_errors as decode
-from tests.rig.net import wait_until
+from tests.rig.net import RigError, wait_until
 from tests.rig.platform import Session
 from tests.rig.station import Station
 
 _CHANGES = 40
 _EVERY = 6.0
 _TRACK_SECONDS = 240.0
+# 0.4 s: with so much of it there, and more coming faster than it is played, the playout enters with it.
+_ENTERED_FRAMES = 12
 _ORIGINAL = ("FFmpeg", "relay")
 # AzuraCast tells of a track some seconds before it is heard: `switch_delay` as it is by default.
 _DELAY = 3.0
@@ -37,6 +42,14 @@ class _Seen:
     sessions: list[Session] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Made:
+    """Seconds from asking for a crossfade until it could be entered, and until it was whole."""
+
+    entered: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
+
+
 def measure(stage: Stage) -> Part:
     """Forty changes of ours with crossfades; the original's CPU, for the comparison."""
     part = Part("Crossfades")
@@ -46,12 +59,23 @@ def measure(stage: Stage) -> Part:
         stage.say("transitions: changes with crossfades")
         with stage.station(switch_delay=_DELAY, configure=_configure, audio_url=url) as station:
             path, seen = _change(station, list(islice(cycle(TRACK_LOOPS), int(stage.length(_CHANGES, 6)))))
+            made = {"720p30": _make(station, "720p30", int(stage.length(20, 5)))}
+    stage.say("transitions: crossfades at 1080p30")
+    with stage.station(profile="1080p30") as station:
+        made["1080p30"] = _make(station, "1080p30", int(stage.length(20, 5)))
     stage.say("transitions: decoding the capture")
     tags = read_file(path)
     analysis = judge(tags, decode(path))
     whole = continuity((tag.kind, tag.time) for tag in tags if tag.is_frame)
     path.unlink()
     _report(part, seen, analysis, whole, original)
+    part.figures["made"] = {profile: asdict(each) for profile, each in made.items()}
+    rows = [
+        [profile, *(f"{quantile(seconds, q):.2f} s" for seconds in (each.entered, each.whole) for q in (0.5, 1.0))]
+        for profile, each in made.items()
+    ]
+    header = ["A crossfade, asked for at once", "can be entered, median", "most", "whole, median", "most"]
+    part.tables.append(Table(header, rows))
     return part
 
 
@@ -98,6 +122,33 @@ def _change(station: Station, wanted: Sequence[str]) -> tuple[Path, _Seen]:
     if capture.error:
         raise capture.error
     return capture.path, seen
+
+
+def _make(station: Station, profile: str, times: int) -> _Made:
+    """Have crossfades made beside a station that is on the air, each from another frame."""
+    one, two = (prepared(station, station.loops / f"{loop}.mp4") for loop in TRACK_LOOPS[:2])
+    message = {"op": "crossfade", "profile": profile, "fingerprint": one.parent.name, "within": 30}
+    message |= {"from": str(one), "to": str(two)}
+    made = _Made()
+    for number in range(times):
+        began = time.monotonic()
+        asked = message | {"frame": (number * 67 + 29) % 300}
+        for answer in ipc.stream(station.run_dir / "run/prepare.sock", asked, timeout=30):
+            if answer["state"] == "encoding":
+                with Path(answer["file"]).open("rb") as file:
+                    wait_until(partial(_enterable, file), "its first pictures", 30, every=0.005)
+                made.entered.append(time.monotonic() - began)
+            elif answer["state"] == "ready":
+                made.whole.append(time.monotonic() - began)
+                break
+            else:
+                raise RigError(f"a crossfade was refused: {answer['reason']}")
+    return made
+
+
+def _enterable(file: BinaryIO) -> bool:
+    file.seek(len(FILE_HEADER))
+    return sum(not tag.is_header for tag in scan(file.read())) >= _ENTERED_FRAMES
 
 
 def _report(part: Part, seen: _Seen, analysis: Analysis, whole: Continuity, original: float) -> None:
