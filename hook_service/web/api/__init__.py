@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.info import Info
+from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
 from hook_service import __version__
@@ -15,6 +16,7 @@ from hook_service.web.api import (
     audit,
     control,
     defaults,
+    docs,
     library,
     mappings,
     records,
@@ -53,15 +55,23 @@ def openapi_app() -> OpenAPI:
             part.__name__.rpartition(".")[2],
             __name__,
             url_prefix=PREFIX,
-            abp_security=[{"bearer": []}],
+            abp_tags=[
+                Tag(name=part.__name__.rpartition(".")[2], description=(part.__doc__ or "").partition("\n")[0])
+            ],
+            abp_security=[{"bearer": [part.SCOPE]}],
             abp_responses=dict.fromkeys((401, 403, 503), models.ProblemDocument),
         )
         # A module that takes other bodies than JSON says so itself.
         blueprint.before_request(partial(authorise, part.SCOPE, json_alone=getattr(part, "JSON_ALONE", True)))
         part.routes(blueprint)
         app.register_api(blueprint)
+
+    def document() -> dict[str, Any]:
+        return docs.scoped(documented(app.api_doc))
+
     # Open, like any manual: it holds nothing of the host.
-    app.add_url_rule(f"{PREFIX}/openapi.json", "openapi", lambda: answer(documented(app.api_doc)), methods=["GET"])
+    app.add_url_rule(f"{PREFIX}/openapi.json", "openapi", lambda: answer(document()), methods=["GET"])
+    docs.routes(app, PREFIX, document)
     return app
 
 
