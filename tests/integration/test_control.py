@@ -133,6 +133,7 @@ def test_processes_begun_anew(station: Station) -> None:
         for name in ("publisher", "audio"):
             begin_anew(station, name)
             wait_frames(primary, 30)
+        order(station, "stations/demo/processes/decoder/restart")
         for capture in (primary, backup):
             assert capture.finish(decode=False).non_monotonic == 0
         assert len(station.platform.sessions()) == sessions, "the platform's session goes on"
