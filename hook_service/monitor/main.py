@@ -29,7 +29,12 @@ class Monitor:
 
     def __init__(self, stations: list[settings.Station]) -> None:
         self._reactor = reactor = Reactor()
-        handlers = {"status": self._status, "preview": self._live, "still": self._still}
+        handlers = {
+            "status": self._status,
+            "preview": self._live,
+            "still": self._still,
+            "restart": self._restart,
+        }
         self._control = Control(reactor, stations[0].monitor_socket, handlers)
         expectations = Expectations(reactor)
         self._watches = {station.shortcode: Watch(reactor, station, expectations) for station in stations}
@@ -60,16 +65,21 @@ class Monitor:
         }
 
     def _live(self, message: Message) -> Message:
-        return {"ready": self._preview(message).live(time.monotonic())}
+        return {"ready": self._watch(message).preview.live(time.monotonic())}
 
     def _still(self, message: Message) -> Message:
-        return {"ready": self._preview(message).still(time.monotonic())}
+        return {"ready": self._watch(message).preview.still(time.monotonic())}
 
-    def _preview(self, message: Message) -> Preview:
-        watch = self._watches.get(message["station"])
+    def _restart(self, message: Message) -> Message:
+        """Begin the decoder of `station` anew."""
+        self._watch(message).restart()
+        return {}
+
+    def _watch(self, message: Message) -> Watch:
+        watch = self._watches.get(str(message.get("station")))
         if watch is None:
-            raise BadRequest("no such station")
-        return watch.preview
+            raise BadRequest("there is no such station")
+        return watch
 
     def _stop(self) -> None:
         notify.stopping()

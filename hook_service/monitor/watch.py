@@ -110,6 +110,10 @@ class Watch:
         self.preview.end()
         self._decoder.want(False)
 
+    def restart(self) -> None:
+        """Begin its decoder anew."""
+        self._decoder.restart()
+
     def process(self) -> dict[str, Any]:
         """Its decoder, for the control socket."""
         return self._decoder.process.status()
