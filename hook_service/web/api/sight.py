@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Response, current_app
 
-from hook_service.web import models, models_sight
+from hook_service.web import models, models_control, models_sight
 from hook_service.web.api.common import answer, the_services
 from hook_service.web.httpget import Away
 from hook_service.web.problems import Problem
@@ -35,7 +35,7 @@ def routes(blueprint: APIBlueprint) -> None:
     )(alerts)
 
 
-def plots(path: models.StationPath, query: models_sight.PlotsQuery) -> Response:
+def plots(path: models_control.StationPath, query: models_sight.PlotsQuery) -> Response:
     """A station's last hours."""
     stations = the_services().host.stations
     if path.station not in stations:
