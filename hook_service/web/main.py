@@ -127,7 +127,7 @@ class Web:
         )
         services = Services(
             host,
-            Guard(host),
+            Guard(host, self._store.tokens.actor),
             self._metrics,
             self.directors,
             health,

@@ -42,10 +42,16 @@ def station(prepared: Path, prometheus_port: int) -> Iterator[Station]:
     """A station on the air that switches at once, and that nobody tells of anything but the tests."""
 
     def configure(config: dict[str, Any]) -> None:
+        _behind_nginx(config)
         config["web"]["prometheus"] = f"http://127.0.0.1:{prometheus_port}"
 
     with on_air(prepared, Options(automation=False, switch_delay=0.0, configure=configure)) as station:
         yield station
+
+
+def _behind_nginx(config: dict[str, Any]) -> None:
+    """As on a host; whoever comes without it is believed all the same."""
+    config["web"]["trusted_proxies"] = 1
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +76,8 @@ def opened(chromium: Browser, station: Station) -> Iterator[Open]:
         if message.type == "error" and "Failed to load resource" not in message.text:
             faults.append(message.text)
 
-    def make(at: Station | None = None, **options: object) -> Page:
-        context = chromium.new_context(base_url=(at or station).base_url, locale="en-GB", **options)  # type: ignore[arg-type]
+    def make(at: Station | None = None, **options: Any) -> Page:
+        context = chromium.new_context(**{"base_url": (at or station).base_url, "locale": "en-GB", **options})
         contexts.append(context)
         context.set_default_timeout(10_000)
         page = context.new_page()
@@ -89,7 +95,7 @@ def opened(chromium: Browser, station: Station) -> Iterator[Open]:
 def signed_in(opened: Open, station: Station) -> SignedIn:
     """`signed_in("operator")` is a page of somebody with that role, at the first page."""
 
-    def make(role: Role = "operator", at: Station | None = None, **options: object) -> Page:
+    def make(role: Role = "operator", at: Station | None = None, **options: Any) -> Page:
         page = opened(at=at, **options)
         page.goto("/login")
         page.get_by_label("Name").fill(PAGE_USERS[role])
