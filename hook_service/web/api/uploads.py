@@ -80,7 +80,7 @@ def append(path: models.UploadPath, header: models.PieceHeaders) -> Response:
     _speaks()
     if request.mimetype != PIECE:
         raise Problem(415, f"Send the piece as {PIECE}.", {"Accept-Patch": PIECE})
-    # The server sees to it that no piece is longer. To Werkzeug the end of a body of exactly its limit is one too many.
+    # The server sees to it that no piece is longer. Werkzeug refuses to find the end of a body of exactly its limit.
     request.max_content_length = MAX_PIECE + 1
     library = the_library()
     try:
