@@ -16,7 +16,7 @@ from hook_service.observe import log, notify
 from hook_service.playout import adts, state
 from hook_service.playout.announce import Announcer
 from hook_service.playout.audio import Mixer
-from hook_service.playout.control import Control, Message
+from hook_service.playout.control import BadRequest, Control, Message
 from hook_service.playout.fallback import Fallback
 from hook_service.playout.lines import Line, Lines, other_key
 from hook_service.playout.picture import Picture, Still
@@ -64,6 +64,8 @@ class Playout:
                 "status": self._status,
                 "switch": self._switch,
                 "warm": self._warm,
+                "hold": lambda _message: {"loop": self._programme.hold()},
+                "restart": self._restart,
                 "lineup": self._lineup,
                 "moved": self._moved,
             },
@@ -226,6 +228,15 @@ class Playout:
 
     def _warm(self, message: Message) -> Message:
         self._programme.warm(message)
+        return {}
+
+    def _restart(self, message: Message) -> Message:
+        """Replace the process `name`; the timeline goes on."""
+        restarts = {"audio": self._source.restart, "publisher": self._lines.current.restart}
+        restart = restarts.get(str(message.get("name")))
+        if restart is None:
+            raise BadRequest(f"there is no such process; there are: {', '.join(restarts)}")
+        restart()
         return {}
 
     def _status(self, _message: Message) -> Message:

@@ -26,6 +26,7 @@ from hook_service.tracks.story import Story
 from hook_service.web.casting import Casting
 from hook_service.web.chronicle import Chronicle, Recorder, about
 from hook_service.web.follower import Follower
+from hook_service.web.manual import Manual
 from hook_service.web.orders import Orders
 from hook_service.web.plays import Memory, Play
 from hook_service.web.sources import Known
@@ -60,7 +61,7 @@ class Director:
     ) -> None:
         self.station = station
         playout = run / f"playout-{station}.sock"
-        self._orders = Orders(playout, pause=self._pause, complain=self._complain)
+        self._orders = Orders(playout, pause=self._pause, complain=self._complain, held=self._held)
         self._memory = memory
         self._resolver = resolver
         self._metrics = metrics
@@ -74,7 +75,7 @@ class Director:
             memory=memory,
             recorder=recorder,
             metrics=metrics,
-            another_playout=self._look_again,
+            another_playout=lambda: self._look(again=True),
             sound=self._sound,
             alive_before=alive_before,
         )
@@ -86,6 +87,15 @@ class Director:
             chronicle=self._chronicle,
             recorder=recorder,
             metrics=metrics,
+            held=self._held,
+        )
+        self.manual = Manual(
+            station,
+            memory=memory,
+            chronicle=self._chronicle,
+            orders=self._orders,
+            default=lambda: self._resolver().default_loop(station),
+            wake=self._look,
         )
         # Guards the gate and the story. Who holds the chronicle's lock may take this one, never the other way round.
         self._wake = threading.Condition()
@@ -144,33 +154,17 @@ class Director:
     def track(self) -> dict[str, Any] | None:
         """The track on the air; None where none is, or none is known."""
         with self._chronicle.lock:
-            play = self._memory.plays.get(self._memory.current or "")
-        if play is None or not play.event.online:
-            return None
-        event = play.event
-        return {
-            "artist": event.artist,
-            "title": event.title,
-            "album": event.album,
-            "play_id": play.play_id,
-            "rule": play.resolution.rule,
-            "loop_path": play.resolution.loop,
-        }
+            return self._memory.track()
 
     def following(self) -> dict[str, Any] | None:
         """The song that comes next, with the loop that it would have now; None where nobody has told of one."""
         with self._wake:
             coming = self._story.coming()[:1]
-        loops = self._casting.loops(coming)
         if not coming:
             return None
-        event = coming[0]
-        return {
-            "artist": event.artist,
-            "title": event.title,
-            "album": event.album,
-            "loop_path": loops[0] if loops else None,
-        }
+        [event], loops = coming, self._casting.loops(coming)
+        told = {"artist": event.artist, "title": event.title, "album": event.album}
+        return {**told, "loop_path": loops[0] if loops else None}
 
     def known(self) -> Known:
         """How the story is, for the API and the metrics."""
@@ -179,19 +173,15 @@ class Director:
         with self._wake:
             return Known.of(self._story.plot, switch)
 
-    def show(self, loop: str, request_id: str) -> dict[str, Any]:
-        """Show a loop now, by hand, until the next track. The playout's answer; raises ipc.PeerDown."""
-        answer = self._orders.show(loop, self._resolver().default_loop(self.station), request_id)
-        context = {"station": self.station, "loop_path": loop, "request_id": request_id}
-        log.info("Loop ordered by hand", extra={"context": context})
-        return answer
-
     def _known(self, event: TrackEvent) -> bool:
         return is_known(self._resolver(), self._policies, event)
 
-    def _look_again(self) -> None:
+    def _held(self) -> bool:
+        return self.manual.override is not None
+
+    def _look(self, *, again: bool = False) -> None:
         with self._wake:
-            self._recheck = True
+            self._told, self._recheck = True, self._recheck or again
             self._wake.notify_all()
 
     def _sound(self, event: dict[str, Any]) -> None:
@@ -236,8 +226,11 @@ class Director:
         plays = self._decide()
         for play in plays:
             self._carry_out(play)
+        self.manual.look()
         newest = self._newest()
-        if recheck and not plays and newest is not None and newest.play_id != self._memory.current:
+        if recheck and self._held():
+            self.manual.again()
+        elif recheck and not plays and newest is not None and newest.play_id != self._memory.current:
             self._orders.again(newest)
         return bool(plays)
 
@@ -246,7 +239,7 @@ class Director:
         return wait is not None and wait <= 0
 
     def _until_due(self) -> float | None:
-        due = self._story.next_due
+        due = min((at for at in (self._story.next_due, self.manual.next_due) if at is not None), default=None)
         return None if due is None else max(0.0, due - time.time())
 
     def _decide(self) -> list[Play]:

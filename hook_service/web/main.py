@@ -128,7 +128,7 @@ class Web:
         )
         services = Services(
             host,
-            Guard(host),
+            Guard(host, self._store.tokens.actor),
             self._metrics,
             self.directors,
             health,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app
 
+from hook_service.observe.metrics import is_wanted
 from hook_service.tracks.loops import LoopNameError, loop_path
 from hook_service.web.asking import asking as asking  # noqa: PLC0414 - for the API's modules, beside the rest
 from hook_service.web.library import Library
@@ -75,6 +76,7 @@ def process_of(process: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": process.get("name"),
         "state": process.get("state"),
+        "wanted": is_wanted(process),
         "pid": process.get("pid"),
         "restarts": process.get("restarts") or 0,
         "since": datetime.fromtimestamp(since, UTC) if since else None,

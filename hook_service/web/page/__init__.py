@@ -13,19 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from flask import Blueprint, Flask, Response, g, redirect, render_template, request, send_from_directory
+from flask import Blueprint, Flask, Response, g, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from hook_service import __version__
-from hook_service.web.page import library, login, now, records
-from hook_service.web.page.common import CSP, STATIC, the_services, the_station, when
+from hook_service.web.page import admin, library, login, now, records
+from hook_service.web.page.common import CSP, STATIC, the_services, when
 from hook_service.web.problems import MEDIA_TYPE, Problem
 from hook_service.web.sessions import cookie_name, give
 
 if TYPE_CHECKING:
     from hook_service.web.auth import Scope
 
-PARTS: Final = (now, library, records)
+PARTS: Final = (now, library, records, admin)
+_KINDS: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 _OPEN: Final = ("login", "static")
 _BY_ITSELF: Final = ("live", "preview")
 """What a page asks for by itself, again and again: that is nobody being busy, and has no use for a sign-in form."""
@@ -38,7 +43,8 @@ def page_app() -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["when"] = when
-    release = _release(STATIC)
+    files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir())}
+    release = sha256(b"".join(name.encode() + content for name, content in files.items())).hexdigest()[:12]
     nav = [entry for part in PARTS for entry in part.NAV]
     scopes: dict[str, Scope] = {path.strip("/"): scope for path, _, scope in nav}
 
@@ -47,6 +53,8 @@ def page_app() -> Flask:
 
     def context() -> dict[str, Any]:
         session = g.get("session")
+        stations = {code: its.name or code for code, its in the_services().host.stations.items()}
+        wanted = request.args.get("station")
         allowed = session.actor.scopes if session else ()
         return {
             "version": __version__,
@@ -56,8 +64,9 @@ def page_app() -> Flask:
             "may": allowed,
             "nav": [(path, words) for path, words, scope in nav if scope in allowed],
             "here": "/" + request.path.strip("/").partition("/")[0],
-            "station": the_station() if session else None,
-            "stations": {code: its.name or code for code, its in the_services().host.stations.items()},
+            # An error is shown also where it is that there is no such station.
+            "station": (wanted if wanted in stations else next(iter(stations))) if session else None,
+            "stations": stations,
         }
 
     blueprint = Blueprint("page", __name__)
@@ -66,13 +75,14 @@ def page_app() -> Flask:
     for part in (login, *PARTS):
         part.routes(blueprint)
 
-    @blueprint.get("/static/<version>/<path:name>")
+    @blueprint.get("/static/<version>/<name>")
     def static(version: str, name: str) -> Response:
         """A file of the page. Its address changes with the content of any of them, so it is kept for good."""
-        response = send_from_directory(STATIC, name, max_age=365 * 24 * 3600 if version == release else 0)
-        if version == release:
-            response.cache_control.public = response.cache_control.immutable = True
-        return response
+        kind = _KINDS.get(Path(name).suffix)
+        if name not in files or kind is None:
+            raise Problem(404, "There is nothing at this address.")
+        kept = "public, max-age=31536000, immutable" if version == release else "no-cache"
+        return Response(files[name], content_type=kind, headers={"Cache-Control": kept})
 
     app.register_blueprint(blueprint)
     app.after_request(_leave)
@@ -116,10 +126,3 @@ def _is_a_person() -> bool:
     """Whether a browser shows the answer to somebody."""
     wanted = request.accept_mimetypes.best_match((MEDIA_TYPE, "application/json", "text/html"))
     return wanted == "text/html"
-
-
-def _release(directory: Path) -> str:
-    digest = sha256()
-    for path in sorted(directory.iterdir()):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:12]

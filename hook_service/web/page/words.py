@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from hook_service.observe.metrics import is_wanted
 from hook_service.observe.metrics import processes as listed
 from hook_service.web.page.common import when
 
 if TYPE_CHECKING:
+    from hook_service.web.override import Override
     from hook_service.web.stations import Status
 
 RULES: Final = {
@@ -23,6 +25,7 @@ RULES: Final = {
     "time_of_day": "the time of day: nothing is mapped",
     "default": "the default loop: nothing is mapped",
     "policy": "a rule of the station, not the song",
+    "manual": "a person: it is held by hand",
 }
 STATES: Final = {
     "RUNNING": ("good", "running"),
@@ -55,7 +58,9 @@ def status(health: dict[str, Any]) -> dict[str, Any]:
         wrong += [_SOUND[found] for found in (health["audio"]["status"],) if found in _SOUND]
     wrong += [_SEEN[found] for found in (health["onair"]["status"],) if found in _SEEN]
     for name, its in health["destinations"].items():
-        if its["status"] != "RUNNING":
+        if its.get("wanted") is False:
+            wrong.append(f"{name}: stopped by hand")
+        elif its["status"] != "RUNNING":
             wrong.append(f"{name}: {STATES.get(its['status'], ('', its['status']))[1]}")
         elif its.get("youtube") == "degraded":
             wrong.append(f"{name}: YouTube says that something is wrong")
@@ -80,6 +85,19 @@ def loop_name(path: str | None, loops: Path) -> str | None:
     if not path:
         return None
     return str(Path(path).relative_to(loops)) if Path(path).is_relative_to(loops) else Path(path).name
+
+
+def override(held: Override | None, loops: Path) -> dict[str, Any] | None:
+    """What a person has put on the air."""
+    if held is None:
+        return None
+    return {
+        "slate": held.loop is None,
+        "loop": loop_name(held.loop, loops),
+        "by": held.by.replace("token:", "the token "),
+        "since": when(held.since),
+        "until": when(held.until),
+    }
 
 
 def processes(playout: Status | None, outputs: Status | None) -> list[dict[str, Any]]:
@@ -116,8 +134,9 @@ def _process(process: dict[str, Any]) -> dict[str, Any]:
     level, words = STATES.get(state, ("off", state))
     return {
         "state": state,
+        "wanted": is_wanted(process),
         "level": level,
-        "words": words,
+        "words": words if is_wanted(process) else f"{words} by hand",
         "since": when(process.get("since")),
         "restarts": process.get("restarts") or 0,
         # Of one that runs it is history, and in the log.
