@@ -69,7 +69,7 @@ def routes(station: Station) -> list[tuple[str, str]]:
     assert status == 200
     assert isinstance(document, dict)
     found = [
-        (method.upper(), path.format(mapping_id=2**30, station="demo", upload_id="0" * 32))
+        (method.upper(), path.format(mapping_id=2**30, station="demo", upload_id="0" * 32, name="x", token_id=1))
         for path, methods in document["paths"].items()
         for method in methods
     ]
