@@ -1,7 +1,7 @@
 """The loops directory in memory: which files there are, their content, and how far each is prepared.
 
-Thousands of loops are looked through for every search. Reading each one's notes from the disk takes a second for
-2,000 of them; comparing what is remembered of them with the directory takes 30 ms.
+Thousands of loops are looked through for every search. Reading what is kept of each from the disk takes 0.3 s of CPU
+for 2,000 of them; comparing what is remembered with the directory takes 0.04 s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal
 from hook_service.config import Host
 from hook_service.library import catalog
 from hook_service.library.names import PARTIAL
-from hook_service.library.profiles import RECIPE, Profile
+from hook_service.library.profiles import RECIPE
 from hook_service.library.scanner import files
 
 State = Literal["pending", "encoding", "prepared", "refused"]
@@ -54,12 +54,11 @@ class _Library:
     refused: dict[str, str]
     pictured: frozenset[str]
 
-    def states(self, profiles: dict[str, Profile], sha256: str | None) -> tuple[dict[str, State], str | None]:
-        """The state for each profile, and why it was refused."""
+    def states(self, profiles: list[tuple[str, str]], sha256: str | None) -> tuple[dict[str, State], str | None]:
+        """The state for each profile, given by name and fingerprint, and why it was refused."""
         states: dict[str, State] = {}
         reason = self.refused.get(sha256 or "")
-        for profile in profiles.values():
-            fingerprint = profile.fingerprint()
+        for name, fingerprint in profiles:
             there = self.prepared[fingerprint]
             own = self.refused.get(f"{sha256}-{fingerprint}")
             if sha256 is None:
@@ -71,7 +70,7 @@ class _Library:
             else:
                 state = "encoding" if sha256 + PARTIAL in there else "pending"
             # Stations of one profile may differ in their fade: what is missing for one of them is missing.
-            states[profile.name] = min(states.get(profile.name, state), state, key=_WORST.index)
+            states[name] = min(states.get(name, state), state, key=_WORST.index)
         return states, reason if "refused" in states.values() else None
 
 
@@ -80,7 +79,9 @@ class Shelf:
 
     def __init__(self, host: Host) -> None:
         self._loops, self._library = host.paths.loops, host.paths.library
-        self._profiles = {name: host.station_profile(name) for name in host.stations}
+        profiles = {host.station_profile(name) for name in host.stations}
+        # Worked out once: a fingerprint takes as long as looking at a loop.
+        self._profiles = sorted((profile.name, profile.fingerprint()) for profile in profiles)
         self._lock = threading.Lock()
         self._at = float("-inf")
         self._found: dict[str, Loop] = {}
@@ -102,8 +103,9 @@ class Shelf:
         return sha256 in self._pictured
 
     def _files(self, library: _Library) -> Iterator[Loop]:
+        base = os.path.join(self._loops, "")  # noqa: PTH118 - with the slash behind it
         for path, stat in files(self._loops):
-            name = os.fspath(path.relative_to(self._loops))
+            name = os.fspath(path)[len(base) :]
             known = self._found.get(name)
             key = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
             if known is not None and known.sha256 and (known.size, known.mtime_ns, known.inode) == key:
@@ -115,8 +117,7 @@ class Shelf:
             yield Loop(name, *key, sha256, states, reason)
 
     def _look(self) -> _Library:
-        fingerprints = {profile.fingerprint() for profile in self._profiles.values()}
-        prepared = {each: frozenset(_names(self._library / each)) for each in fingerprints}
+        prepared = {each: frozenset(_names(self._library / each)) for _, each in self._profiles}
         refused = {name.removesuffix(".json"): self._refusal(name) for name in _names(self._library / "refused")}
         pictured = (name[:64] for name in _names(self._library / "posters") if name.endswith(".jpg"))
         return _Library(prepared, {name: why for name, why in refused.items() if why}, frozenset(pictured))

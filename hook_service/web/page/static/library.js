@@ -307,10 +307,14 @@ const uploads = new Uploads(told);
 
 if (mayChange) {
   const drop = $("drop");
-  $("files").addEventListener("change", (event) => {
-    uploads.add(event.target.files);
-    event.target.value = "";
-  });
+  const files = $("files");
+  const chosen = () => {
+    uploads.add(files.files);
+    files.value = "";
+  };
+  files.addEventListener("change", chosen);
+  // A quick hand on a slow line: before this script was here.
+  if (files.files.length) chosen();
   const carries = (event) => [...event.dataTransfer.types].includes("Files");
   // Beside the field as well: a browser would leave the page for a file that is dropped anywhere else.
   addEventListener("dragover", (event) => {
