@@ -92,7 +92,7 @@ def test_find_select_and_map(signed_in: SignedIn, library: Station) -> None:
     expect(page.get_by_text("120 songs, 80 without a mapping.", exact=False)).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="a mapping of the album")).to_have_count(40)
     page.get_by_role("button", name="Clear").click()
-    page.get_by_label("Show").select_option("Without a mapping")
+    page.get_by_label("Show", exact=True).select_option("Without a mapping")
     expect(page.get_by_text("1 to 50 of 80 songs")).to_be_visible()
 
 
@@ -121,7 +121,7 @@ def test_one_song_by_its_suggestion_with_the_keyboard(signed_in: SignedIn, libra
 
 def test_all_of_a_filter_at_once(signed_in: SignedIn, library: Station) -> None:
     page = at_mappings(signed_in())
-    page.get_by_label("Playlist").select_option("Day (120)")
+    page.get_by_label("Playlist", exact=True).select_option("Day (120)")
     page.get_by_label("Select all songs on this page").check()
     page.get_by_role("button", name="Select all 120 songs").click()
     page.get_by_role("button", name="Give them a loop…").click()
