@@ -57,7 +57,7 @@ async function plan() {
   try {
     const found = await api("PUT", "/mappings/bulk", order(true));
     if (asked !== now || loopChosen() !== chosen) return;
-    $("planned").textContent = sentence(found);
+    $("planned").textContent = `It would be: ${sentence(found)}`;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     $("planned").textContent = error.message;
