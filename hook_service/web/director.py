@@ -162,9 +162,9 @@ class Director:
             coming = self._story.coming()[:1]
         if not coming:
             return None
-        [event], loops = coming, self._casting.loops(coming)
-        told = {"artist": event.artist, "title": event.title, "album": event.album}
-        return {**told, "loop_path": loops[0] if loops else None}
+        event, loops = coming[0], self._casting.loops(coming)
+        loop = loops[0] if loops else None
+        return {"artist": event.artist, "title": event.title, "album": event.album, "loop_path": loop}
 
     def known(self) -> Known:
         """How the story is, for the API and the metrics."""

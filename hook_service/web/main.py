@@ -129,7 +129,7 @@ class Web:
         self._librarian = Librarian(host, self._store.songs)
         services = Services(
             host,
-            Guard(host),
+            Guard(host, self._store.tokens.actor),
             self._metrics,
             self.directors,
             health,

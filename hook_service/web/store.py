@@ -7,6 +7,7 @@ import math
 import threading
 
 from hook_service.config import Host
+from hook_service.store import operators, records
 from hook_service.store.outbox import Outbox
 from hook_service.store.pool import DatabaseAway, Pool, open_pool
 from hook_service.store.queries import Queries
@@ -15,6 +16,7 @@ from hook_service.store.songs import Songs
 from hook_service.tracks.resolver import Resolver, StationDefaults
 from hook_service.tracks.snapshot import Daypart
 from hook_service.web.health import Storage
+from hook_service.web.tokens import Tokens
 
 log = logging.getLogger("radio.web")
 
@@ -29,7 +31,8 @@ class Store:
         dsn = host.dsn()
         self.outbox = Outbox(state / "outbox.sqlite", dsn)
         # No station can be called so: each has a file of its name here.
-        self.keeper = SnapshotKeeper(dsn, state / "_mappings.json")
+        self.tokens = Tokens(state / "_tokens.json", self._token_used)
+        self.keeper = SnapshotKeeper(dsn, state / "_mappings.json", {operators.CHANNEL: self.tokens.load})
         self._defaults = {
             shortcode: StationDefaults(
                 default_loop=station.default_loop,
@@ -82,6 +85,9 @@ class Store:
             log.warning("Old rows not deleted", extra={"context": {"reason": str(error)}})
         else:
             log.info("Old rows deleted", extra={"context": gone})
+
+    def _token_used(self, token_id: int, at: float) -> None:
+        self.outbox.note(records.TOKEN_USED, records.token_used(token_id, at), dispensable=True)
 
     def state(self) -> Storage:
         """For `/health`."""

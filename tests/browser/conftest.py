@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -33,8 +33,14 @@ def prepared() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def station(prepared: Path) -> Iterator[Station]:
     """A station on the air that switches at once, and that nobody tells of anything but the tests."""
-    with on_air(prepared, Options(automation=False, switch_delay=0.0)) as station:
+    options = Options(automation=False, switch_delay=0.0, configure=_behind_nginx)
+    with on_air(prepared, options) as station:
         yield station
+
+
+def _behind_nginx(config: dict[str, Any]) -> None:
+    """As on a host; whoever comes without it is believed all the same."""
+    config["web"]["trusted_proxies"] = 1
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +65,8 @@ def opened(chromium: Browser, station: Station) -> Iterator[Open]:
         if message.type == "error" and "Failed to load resource" not in message.text:
             faults.append(message.text)
 
-    def make(at: Station | None = None, **options: object) -> Page:
-        context = chromium.new_context(base_url=(at or station).base_url, locale="en-GB", **options)  # type: ignore[arg-type]
+    def make(at: Station | None = None, **options: Any) -> Page:
+        context = chromium.new_context(**{"base_url": (at or station).base_url, "locale": "en-GB", **options})
         contexts.append(context)
         context.set_default_timeout(10_000)
         page = context.new_page()
@@ -78,7 +84,7 @@ def opened(chromium: Browser, station: Station) -> Iterator[Open]:
 def signed_in(opened: Open, station: Station) -> SignedIn:
     """`signed_in("operator")` is a page of somebody with that role, at the first page."""
 
-    def make(role: Role = "operator", at: Station | None = None, **options: object) -> Page:
+    def make(role: Role = "operator", at: Station | None = None, **options: Any) -> Page:
         page = opened(at=at, **options)
         page.goto("/login")
         page.get_by_label("Name").fill(PAGE_USERS[role])

@@ -17,7 +17,7 @@ from flask import Blueprint, Flask, Response, g, redirect, render_template, requ
 from werkzeug.wrappers import Response as AnyResponse
 
 from hook_service import __version__
-from hook_service.web.page import login, mappings, now, records
+from hook_service.web.page import admin, login, mappings, now, records
 from hook_service.web.page.common import CSP, STATIC, the_services, when
 from hook_service.web.problems import MEDIA_TYPE, Problem
 from hook_service.web.sessions import cookie_name, give
@@ -25,7 +25,7 @@ from hook_service.web.sessions import cookie_name, give
 if TYPE_CHECKING:
     from hook_service.web.auth import Scope
 
-PARTS: Final = (now, mappings, records)
+PARTS: Final = (now, mappings, records, admin)
 _KINDS: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flask import Blueprint
 
 NAV: Final = (("/", "On the air", "read"),)
+PARTS: Final = ("now", "state", "processes", "override")
 FRESH: Final = 0.4
 """Seconds that a document is good for: it is made once for all who look."""
 
@@ -57,7 +58,7 @@ class _Shared:
         with self.lock:
             if time.monotonic() - self.made > FRESH:
                 found = view(station)
-                parts = {name: render_template(f"_{name}.html", **found) for name in ("now", "state", "processes")}
+                parts = {name: render_template(f"_{name}.html", **found) for name in PARTS}
                 self.body = json.dumps({**found, "parts": parts}).encode()
                 # What the service says of itself is the same for all, but no secret may be in it: see api.common.
                 for key in the_services().keys:
@@ -105,6 +106,7 @@ def view(station: str) -> dict[str, Any]:
             "title": following["title"],
             "loop": words.loop_name(following["loop_path"], loops),
         },
+        "override": words.override(director.manual.override, loops),
         "processes": words.processes(playout, outputs),
         "destinations": [
             words.destination(name, its.url, its.backup_of, outputs, services.youtube.status(station, name))

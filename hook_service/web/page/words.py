@@ -11,6 +11,7 @@ from hook_service.observe.metrics import processes as listed
 from hook_service.web.page.common import when
 
 if TYPE_CHECKING:
+    from hook_service.web.override import Override
     from hook_service.web.stations import Status
 
 RULES: Final = {
@@ -84,6 +85,19 @@ def loop_name(path: str | None, loops: Path) -> str | None:
     if not path:
         return None
     return str(Path(path).relative_to(loops)) if Path(path).is_relative_to(loops) else Path(path).name
+
+
+def override(held: Override | None, loops: Path) -> dict[str, Any] | None:
+    """What a person has put on the air."""
+    if held is None:
+        return None
+    return {
+        "slate": held.loop is None,
+        "loop": loop_name(held.loop, loops),
+        "by": held.by.replace("token:", "the token "),
+        "since": when(held.since),
+        "until": when(held.until),
+    }
 
 
 def processes(playout: Status | None, outputs: Status | None) -> list[dict[str, Any]]:
