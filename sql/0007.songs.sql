@@ -53,21 +53,46 @@ RETURNS TABLE (
     artist_album_key varchar, album_key varchar, artist_key varchar, playlist_keys text[], rule text,
     mapping_id integer, loop varchar
 )
-LANGUAGE sql STABLE ROWS 5000
+LANGUAGE plpgsql STABLE ROWS 5000
 -- A whole library is joined with all mappings here. A nested loop, which the planner takes where it believes one of
 -- them to be small, is seconds instead of milliseconds.
 SET enable_nestloop = off
 SET jit = off
+-- What is left out must cost nothing: planned with what is given, its conditions are not there.
+SET plan_cache_mode = force_custom_plan
 AS $$
+#variable_conflict use_column
+DECLARE
+    -- Taken out once: thousands of ids are a large document to look into for each song.
+    its_station text := chosen ->> 'station';
+    its_base text := chosen ->> 'base';
+    its_words text[];
+    its_exact text := chosen ->> 'exact';
+    its_artist text := chosen ->> 'artist';
+    its_album text := chosen ->> 'album';
+    its_playlist text := chosen ->> 'playlist';
+    its_ids bigint[];
+    its_mapped boolean := (chosen ->> 'mapped')::boolean;
+    its_rule text := chosen ->> 'rule';
+    its_loop text := chosen ->> 'loop';
+    its_fallback text := chosen ->> 'fallback';
+BEGIN
+    IF jsonb_typeof(chosen -> 'words') = 'array' THEN
+        its_words := ARRAY(SELECT jsonb_array_elements_text(chosen -> 'words'));
+    END IF;
+    IF jsonb_typeof(chosen -> 'ids') = 'array' THEN
+        its_ids := ARRAY(SELECT one::bigint FROM jsonb_array_elements_text(chosen -> 'ids') AS one);
+    END IF;
+    RETURN QUERY
     WITH usable AS MATERIALIZED (
         SELECT m.id, m.station = '*' AS everywhere, m.kind, m.track_key, m.azuracast_song_id, m.media_unique_id,
-            CASE WHEN starts_with(m.loop_file_path, chosen ->> 'base')
-                THEN substr(m.loop_file_path, length(chosen ->> 'base') + 1) ELSE m.loop_file_path END AS loop
+            CASE WHEN starts_with(m.loop_file_path, its_base)
+                THEN substr(m.loop_file_path, length(its_base) + 1) ELSE m.loop_file_path END AS loop
         FROM track_mappings m
-        WHERE m.station IN (chosen ->> 'station', '*')
+        WHERE m.station IN (its_station, '*')
             -- As the service judges names; its API stores no other.
             AND m.loop_file_path !~ '(^|/)\.\.(/|$)|://|/$|[[:cntrl:]]'
-            AND (m.loop_file_path NOT LIKE '/%' OR starts_with(m.loop_file_path, chosen ->> 'base'))
+            AND (m.loop_file_path NOT LIKE '/%' OR starts_with(m.loop_file_path, its_base))
     ),
     -- Of several mappings for one key the station's own, then the later one.
     by_song AS (
@@ -99,7 +124,7 @@ AS $$
         SELECT DISTINCT ON (s.id) s.id AS song, p.id, p.loop
         FROM songs s CROSS JOIN unnest(s.playlist_keys) WITH ORDINALITY AS one(key, place)
             JOIN by_playlist p ON p.key = one.key
-        WHERE s.station = chosen ->> 'station'
+        WHERE s.station = its_station
         ORDER BY s.id, one.place
     ),
     resolved AS (
@@ -120,17 +145,16 @@ AS $$
             LEFT JOIN by_album m5 ON m5.key = s.album_key
             LEFT JOIN by_artist m6 ON m6.key = s.artist_key
             LEFT JOIN playing m7 ON m7.song = s.id
-        WHERE s.station = chosen ->> 'station'
-            AND (chosen ->> 'words' IS NULL OR s.media_id = chosen ->> 'exact' OR s.song_id = chosen ->> 'exact'
-                OR s.words LIKE ALL (ARRAY(SELECT jsonb_array_elements_text(chosen -> 'words'))))
-            AND (chosen ->> 'artist' IS NULL OR s.artist_key = chosen ->> 'artist')
-            AND (chosen ->> 'album' IS NULL OR s.album_key = chosen ->> 'album')
-            AND (chosen ->> 'playlist' IS NULL OR s.playlist_keys @> ARRAY[chosen ->> 'playlist'])
-            AND (chosen ->> 'ids' IS NULL
-                OR s.id IN (SELECT one::bigint FROM jsonb_array_elements_text(chosen -> 'ids') AS one))
+        WHERE s.station = its_station
+            AND (its_words IS NULL OR s.media_id = its_exact OR s.song_id = its_exact OR s.words LIKE ALL (its_words))
+            AND (its_artist IS NULL OR s.artist_key = its_artist)
+            AND (its_album IS NULL OR s.album_key = its_album)
+            AND (its_playlist IS NULL OR s.playlist_keys @> ARRAY[its_playlist])
+            AND (its_ids IS NULL OR s.id = ANY (its_ids))
     )
     SELECT * FROM resolved r
-    WHERE (chosen ->> 'mapped' IS NULL OR (r.rule IS NOT NULL) = (chosen ->> 'mapped')::boolean)
-        AND (chosen ->> 'rule' IS NULL OR r.rule = chosen ->> 'rule')
-        AND (chosen ->> 'loop' IS NULL OR coalesce(r.loop, chosen ->> 'fallback') = chosen ->> 'loop')
+    WHERE (its_mapped IS NULL OR (r.rule IS NOT NULL) = its_mapped)
+        AND (its_rule IS NULL OR r.rule = its_rule)
+        AND (its_loop IS NULL OR coalesce(r.loop, its_fallback) = its_loop);
+END
 $$;

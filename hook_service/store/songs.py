@@ -195,7 +195,7 @@ class Songs:
             raise ValueError(reason(error)) from error
 
 
-_WEIGHTS: Final = {"album": 0.8, "artist": 0.7}
+_WEIGHTS: Final = {"album": 0.6, "artist": 0.5}
 """A loop that is called like the album fits it, but less well than one that is called like the song."""
 
 

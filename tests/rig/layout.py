@@ -156,7 +156,8 @@ class Layout:
             }
             if self.automated:
                 stations[name]["azuracast"] = {"url": f"http://{self.address('azuracast')}"}
-                write_private(self.run_dir / "credentials" / f"{name}.azuracast-key", MEDIA_KEY)
+                key = f"{name}.azuracast-key"
+                write_private(self.run_dir / "credentials" / key, options.credentials.get(key, MEDIA_KEY))
             if options.switch_delay is not None:
                 stations[name]["switch_delay"] = options.switch_delay
             if options.fade_in is not None:

@@ -39,7 +39,10 @@ async function list() {
   const first = q ? [] : suggested;
   const names = new Set(first.map((one) => one.loop));
   const options = [...first.map((one) => option(one.loop, `Suggested: it ${one.reason.replace(/ it$/, "")}`)), ...found.filter((name) => !names.has(name)).map((name) => option(name))];
+  const kept = loopChosen();
   $("loop-list").replaceChildren(...(options.length ? options : [el("p", {}, "No loop is called like this.")]));
+  // What was chosen stays so, as long as it is there.
+  for (const radio of form.querySelectorAll("input[name=loop]")) radio.checked = radio.value === kept;
   plan();
 }
 
@@ -54,7 +57,7 @@ async function plan() {
   try {
     const found = await api("PUT", "/mappings/bulk", order(true));
     if (asked !== now || loopChosen() !== chosen) return;
-    $("planned").textContent = sentence(found);
+    $("planned").textContent = `It would be: ${sentence(found)}`;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     $("planned").textContent = error.message;

@@ -27,9 +27,16 @@ function filter() {
 
 // --- the table ---
 
+/** Whether the rows are still those of another filter: nothing can be selected among them. */
+function stale(yes) {
+  $("region").setAttribute("aria-busy", String(yes));
+  $("songs").inert = yes;
+  if (edits) $("page").disabled = $("all").disabled = yes;
+}
+
 async function load() {
   const mine = (round += 1);
-  $("region").setAttribute("aria-busy", "true");
+  stale(true);
   const asked = { station, limit: LIMIT, ...filter() };
   const cursor = cursors.at(-1);
   if (cursor) asked.cursor = cursor;
@@ -45,7 +52,7 @@ async function load() {
     $("trouble").textContent = error.message;
     $("trouble").hidden = false;
   } finally {
-    if (mine === round) $("region").setAttribute("aria-busy", "false");
+    if (mine === round) stale(false);
   }
 }
 
@@ -95,13 +102,21 @@ function only(field, text) {
   form.elements[field].focus();
 }
 
-function changed() {
-  cursors = [null];
-  pickNone();
+const apply = settled(() => {
   const query = new URLSearchParams(filter());
   if (new URLSearchParams(location.search).has("station")) query.set("station", station);
   history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
-  return load();
+  load();
+});
+
+/** The filter has changed: what was selected by the one before is not any more. */
+function changed() {
+  cursors = [null];
+  round += 1;
+  pickNone();
+  tellSelection();
+  stale(true);
+  apply();
 }
 
 // --- the selection ---
@@ -215,7 +230,7 @@ const given = new URLSearchParams(location.search);
 const listed = given.get("playlist");
 if (listed) form.elements.playlist.append(el("option", { value: listed }, listed));
 for (const name of NAMES) form.elements[name].value = given.get(name) ?? "";
-form.addEventListener("input", settled(changed));
+form.addEventListener("input", changed);
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("reset", () => setTimeout(changed));
 $("before").addEventListener("click", () => {
