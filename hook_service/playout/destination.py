@@ -17,6 +17,7 @@ from hook_service.playout.supervise import Policy, State
 POLICY = Policy(stale=8.0, spawning=12.0, backoff=0.5, backoff_limit=8.0, slow=10.0)
 # FFmpeg tells of its progress every second, unless it waits for its platform.
 _PROGRESS_SECONDS = 1.5
+_QUEUE_SECONDS = 2.0
 
 
 class Lag:
@@ -66,6 +67,7 @@ class Destination:
         self.target = target
         self.relay_key = key
         self.lag_seconds: float | None = None
+        self._queue: tuple[int, float, int | None] | None = None
         self._lag = Lag()
         self._station = station
         self._secrets = station.run / f"destination-{station.shortcode}-{target.name}.ffpreset"
@@ -98,14 +100,24 @@ class Destination:
 
     def status(self) -> Message:
         """For the control socket."""
-        pid = self.process.pid
         return {
             **self.process.status(),
             "relay_key": self.relay_key,
             "backup_of": self.target.backup_of,
-            "queue_bytes": None if pid is None else queued_bytes(pid),
+            "queue_bytes": self._queued(),
             "lag_seconds": self.lag_seconds,
         }
+
+    def _queued(self) -> int | None:
+        """What waits in the sockets. It stands in tables of all connections of the host, which may be many: they are
+        not read as often as somebody asks.
+        """
+        pid, now = self.process.pid, time.monotonic()
+        if pid is None:
+            return None
+        if self._queue is None or self._queue[0] != pid or now - self._queue[1] > _QUEUE_SECONDS:
+            self._queue = pid, now, queued_bytes(pid)
+        return self._queue[2]
 
     def forget_secrets(self) -> None:
         """Take the option file away."""

@@ -231,12 +231,10 @@ class Playout:
         return {}
 
     def _restart(self, message: Message) -> Message:
-        """Replace the process `name`; the timeline goes on."""
         restarts = {"audio": self._source.restart, "publisher": self._lines.current.restart}
-        restart = restarts.get(str(message.get("name")))
-        if restart is None:
+        if message.get("name") not in restarts:
             raise BadRequest(f"there is no such process; there are: {', '.join(restarts)}")
-        restart()
+        restarts[message["name"]]()
         return {}
 
     def _status(self, _message: Message) -> Message:

@@ -176,30 +176,9 @@ class Outbox:
         else:
             self._put(records.ERROR, body, dispensable=True)
 
-    def audit(
-        self,
-        event_id: UUID | str,
-        timestamp: float,
-        *,
-        actor: str,
-        action: str,
-        station: str | None,
-        address: str | None,
-        request_id: str | None,
-        details: Mapping[str, Any],
-    ) -> None:
-        """A row for the audit log; `station` None when it concerns the host."""
-        body = records.audit(
-            event_id,
-            timestamp,
-            actor=actor,
-            action=action,
-            station=station,
-            address=address,
-            request_id=request_id,
-            details=details,
-        )
-        self._put(records.AUDIT, body)
+    def note(self, kind: str, body: str, *, dispensable: bool = False) -> None:
+        """Any other record, with its body as `records` makes it."""
+        self._put(kind, body, dispensable=dispensable)
 
     @property
     def pending(self) -> int:

@@ -9,6 +9,8 @@ from uuid import uuid4
 
 from flask import current_app, g, request
 
+from hook_service.store import records
+
 log = logging.getLogger("radio.audit")
 
 
@@ -20,7 +22,7 @@ def record(action: str, *, station: str | None = None, **details: Any) -> None:
     """
     context = {"actor": g.actor.name, "action": action, "station": station, "request_id": g.request_id}
     log.info("Done by hand", extra={"context": {**context, "details": details}})
-    current_app.extensions["radio"].store.outbox.audit(
+    body = records.audit(
         uuid4(),
         time.time(),
         actor=g.actor.name,
@@ -30,3 +32,4 @@ def record(action: str, *, station: str | None = None, **details: Any) -> None:
         request_id=g.request_id,
         details=details,
     )
+    current_app.extensions["radio"].store.outbox.note(records.AUDIT, body)

@@ -156,18 +156,22 @@ class Director:
         with self._chronicle.lock:
             return self._memory.track()
 
+    def following(self) -> dict[str, Any] | None:
+        """The song that comes next, with the loop that it would have now; None where nobody has told of one."""
+        with self._wake:
+            coming = self._story.coming()[:1]
+        if not coming:
+            return None
+        event, loops = coming[0], self._casting.loops(coming)
+        loop = loops[0] if loops else None
+        return {"artist": event.artist, "title": event.title, "album": event.album, "loop_path": loop}
+
     def known(self) -> Known:
         """How the story is, for the API and the metrics."""
         with self._chronicle.lock:
             switch = self._memory.switch
         with self._wake:
             return Known.of(self._story.plot, switch)
-
-    def coming(self) -> str | None:
-        """The loop of the track that comes next; None where that is not known."""
-        with self._wake:
-            coming = self._story.coming()
-        return next(iter(self._casting.loops(coming)), None)
 
     def _known(self, event: TrackEvent) -> bool:
         return is_known(self._resolver(), self._policies, event)

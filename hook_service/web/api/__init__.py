@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.info import Info
+from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
 from hook_service import __version__
 from hook_service.web import models
-from hook_service.web.api import control, library, mappings, records, stations
+from hook_service.web.api import audit, control, docs, library, mappings, records, stations, tokens
 from hook_service.web.api.access import authorise
 from hook_service.web.api.common import answer
 from hook_service.web.problems import Problem, documented
@@ -34,20 +35,28 @@ def openapi_app() -> OpenAPI:
         doc_ui=False,
         static_folder=None,
     )
-    for part in (stations, control, records, mappings, library):
+    for part in (stations, control, records, mappings, library, tokens, audit):
         blueprint = APIBlueprint(
             part.__name__.rpartition(".")[2],
             __name__,
             url_prefix=PREFIX,
-            abp_security=[{"bearer": []}],
+            abp_tags=[
+                Tag(name=part.__name__.rpartition(".")[2], description=(part.__doc__ or "").partition("\n")[0])
+            ],
+            abp_security=[{"bearer": [part.SCOPE]}],
             abp_responses=dict.fromkeys((401, 403, 503), models.ProblemDocument),
         )
         # A module that takes other bodies than JSON says so itself.
         blueprint.before_request(partial(authorise, part.SCOPE, json_alone=getattr(part, "JSON_ALONE", True)))
         part.routes(blueprint)
         app.register_api(blueprint)
+
+    def document() -> dict[str, Any]:
+        return docs.scoped(documented(app.api_doc))
+
     # Open, like any manual: it holds nothing of the host.
-    app.add_url_rule(f"{PREFIX}/openapi.json", "openapi", lambda: answer(documented(app.api_doc)), methods=["GET"])
+    app.add_url_rule(f"{PREFIX}/openapi.json", "openapi", lambda: answer(document()), methods=["GET"])
+    docs.routes(app, PREFIX, document)
     return app
 
 

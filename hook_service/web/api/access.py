@@ -8,6 +8,7 @@ from flask import g, request
 
 from hook_service.web.api.common import the_services
 from hook_service.web.problems import Problem
+from hook_service.web.sessions import cookie_name
 from hook_service.web.webhook import is_json, too_many
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def authorise(scope: Scope, *, json_alone: bool = True) -> None:
 
 def _actor() -> Actor:
     services = the_services()
+    if "Authorization" not in request.headers and cookie_name(request) in request.cookies:
+        return _of_the_page()
     wait = services.failures.wait(g.client)
     if wait:
         raise too_many(wait, "Too many failed authentications from this address.")
@@ -44,6 +47,17 @@ def _actor() -> Actor:
         services.failures.take(g.client)
         raise Problem(401, "Send a token: Authorization: Bearer …", {"WWW-Authenticate": 'Bearer realm="api"'})
     return actor
+
+
+def _of_the_page() -> Actor:
+    """Who is signed in to the page. An old cookie is no guess: it is not counted as one."""
+    sessions = the_services().sessions
+    session = sessions.session(request.cookies.get(cookie_name(request)))
+    if session is None:
+        raise Problem(401, "Nobody is signed in, or not any more.", {"WWW-Authenticate": 'Bearer realm="api"'})
+    if request.method not in LOOKING and not sessions.is_token(session, request.headers.get("X-CSRF-Token")):
+        raise Problem(403, "This did not come from the page: its X-CSRF-Token is missing or wrong.")
+    return session.actor
 
 
 def _is_kept() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from flask.testing import FlaskClient
 
 from hook_service.config import Host
 from hook_service.observe.metrics import Metrics
+from hook_service.store import records
 from hook_service.store.pool import DatabaseAway
 from hook_service.tracks.nowplaying import TrackEvent
 from hook_service.tracks.resolver import Resolver
@@ -85,8 +87,10 @@ class Ledger:
     def error(self, event_id: UUID, timestamp: float, *, context: Mapping[str, Any], **values: Any) -> None:
         self.errors.append({"event_id": event_id, "timestamp": timestamp, "context": dict(context), **values})
 
-    def audit(self, event_id: UUID, timestamp: float, **values: Any) -> None:
-        self.audited.append({"event_id": event_id, "timestamp": timestamp, **values})
+    def note(self, kind: str, body: str, *, dispensable: bool = False) -> None:
+        if kind == records.AUDIT:
+            row = json.loads(body)
+            self.audited.append({**row, "details": json.loads(row["details"])})
 
 
 class NoStore:
@@ -97,6 +101,8 @@ class NoStore:
 
     def queries(self) -> Any:
         raise DatabaseAway("no connection")
+
+    pool = queries
 
 
 @dataclass

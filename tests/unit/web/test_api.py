@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hook_service import config
 from hook_service.web import api, models_sources
-from hook_service.web.auth import Guard
+from hook_service.web.auth import ALL, Guard
 from hook_service.web.limits import Buckets
 from tests.unit.web.conftest import MakeRig
 from tests.unit.web.doubles import BASIC, BEARER, READER, Rig, body, eventually
@@ -73,7 +73,7 @@ def test_the_document_has_every_route() -> None:
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     told = {(method, path) for path, methods in app.api_doc["paths"].items() for method in methods}
-    assert found - told == {("get", "/api/v1/openapi.json")}
+    assert found - told == {("get", "/api/v1/openapi.json"), ("get", "/api/v1/docs")}
     assert told <= found
     assert all(one.get("security") for methods in app.api_doc["paths"].values() for one in methods.values())
 
@@ -232,13 +232,15 @@ def test_the_openapi_document(rig: Rig) -> None:
     document = answer.get_json()
     assert document["openapi"].startswith("3.1")
     documented = {(path, method) for path, methods in document["paths"].items() for method in methods}
-    assert len(documented) == 22
+    assert len(documented) == 26
     assert ("/api/v1/mappings/{mapping_id}", "delete") in documented
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for path, method in documented:
         operation = document["paths"][path][method]
         assert operation["summary"]
-        assert operation["security"] == [{"bearer": []}]
+        [[scope]] = [required["bearer"] for required in operation["security"]]
+        assert scope in ALL
+        assert (scope == "read") is (method == "get" and not path.endswith(("/audit", "/tokens")))
     assert "track_key" in document["components"]["schemas"]["MappingIn"]["properties"]
 
 
@@ -265,3 +267,20 @@ def test_errors_are_documented_as_what_they_are(rig: Rig) -> None:
                 assert content == {
                     "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
                 }
+
+
+def test_the_document_as_a_page(rig: Rig) -> None:
+    """Complete, open, and with nothing of anybody else's."""
+    answer = rig.client.get("/api/v1/docs")
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    text = answer.get_data(as_text=True)
+    document = rig.client.get("/api/v1/openapi.json").json
+    assert document is not None
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert f"<code>{method.upper()} {path}</code> {operation['summary']}".replace("'", "&#39;") in text
+    assert "<script" not in text
+    assert "http" not in text.replace("http-", "")
+    assert "expires_at" in text
+    assert "one of read, control, library, mappings, admin" in text
