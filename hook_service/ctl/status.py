@@ -127,21 +127,29 @@ def _station(code: str, its: Mapping[str, Any], told: Mapping[str, Any], sent: l
         for process in its["processes"]
         if not process["name"].startswith("destination:")
     ]
-    for one in sent:
-        kbps = (one.get("progress") or {}).get("kbps")
-        error = show.plain(one["last_error"])
-        going = f"{kbps} kb/s to {show.plain(one['ingest'])}" if kbps else f"to {show.plain(one['ingest'])}"
-        rows.append(
-            (
-                show.plain(one["name"]),
-                show.state(one["state"]),
-                show.since(one["since"]),
-                _restarts(one),
-                going if one["state"] == "RUNNING" or not error else f"{going}: {error}",
-            )
+    rows += [
+        (
+            show.plain(one["name"]),
+            show.state(one["state"]),
+            show.since(one["since"]),
+            _restarts(one),
+            _sending(one),
         )
+        for one in sent
+    ]
     for line in show.table(("process", "state", "for", "restarts", ""), rows):
         yield f"  {line}"
+
+
+def _sending(one: Mapping[str, Any]) -> str:
+    """Where a destination is, and how sending to it goes."""
+    place = f"to {show.plain(one['ingest'])}"
+    if not one.get("wanted", True):
+        return f"{place}: stopped by hand"
+    if one["state"] != "RUNNING" and one["last_error"]:
+        return f"{place}: {show.plain(one['last_error'])}"
+    kbps = (one.get("progress") or {}).get("kbps")
+    return f"{kbps} kb/s {place}" if kbps else place
 
 
 def _restarts(process: Mapping[str, Any]) -> str:

@@ -158,6 +158,19 @@ def test_a_video_is_uploaded_prepared_removed_and_restored(station: Station, tmp
     ctl(station, "loops", "add", str(text), status=1)
 
 
+def test_a_token_opens_what_it_is_for_until_it_is_revoked(station: Station, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(ctl(station, "tokens", "create", "laptop", "--days", "1"))
+    elsewhere = {"RADIOCTL_URL": f"{station.base_url}/api/v1", "RADIOCTL_TOKEN_FILE": str(token)}
+    assert "platform" in ctl(station, "status", **elsewhere)
+    ctl(station, "hold", "--yes", status=1, **elsewhere)
+    (made,) = [one for one in told(station, "tokens")["items"] if one["name"] == "laptop"]
+    assert made["scopes"] == ["read"]
+    assert token.read_text().strip() not in ctl(station, "tokens")
+    ctl(station, "tokens", "revoke", str(made["id"]))
+    ctl(station, "status", status=1, **elsewhere)
+
+
 def test_mappings_are_set_listed_and_removed(station: Station) -> None:
     made = told(station, "map", "set", LOOPS[1], "--artist", "Sigur Rós", "--title", "Hoppípolla")
     assert made["track_key"] == "sigur rós - hoppípolla"

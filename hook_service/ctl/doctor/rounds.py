@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hook_service import __version__
@@ -51,6 +52,9 @@ def _troubled(name: str, trouble: Trouble) -> Look:
         if trouble.status == _UNAUTHORISED:
             mend = "where the token was changed since radio-web started: systemctl restart radio-web"
             return look(name, "", [Finding("fault", f"the token is refused: {text}", "token", mend)])
+        if trouble.status == _UNAVAILABLE and name == "alerts":
+            mend = "systemctl status prometheus prometheus-alertmanager; docs/TROUBLESHOOTING.md#nobody-watches"
+            return look(name, "", [Finding("warning", text, "alerts", mend)])
         if trouble.status == _UNAVAILABLE:
             # What is away has its own look.
             return not_looked(name, text)
@@ -117,14 +121,15 @@ def _service_looks(where: Reach) -> list[tuple[str, Callable[[], Look]]]:
     if reached.findings:
         return [("service", lambda: reached)]
     installed = __version__ if where.url is None else None
+    loops = cache(lambda: list(api.items("/loops", cursor="after")))
     return [
         ("service", lambda: reached),
         ("health", lambda: service.health(health(api), installed)),
         ("processes", lambda: service.processes(api.get("/status")["stations"])),
         ("sending", lambda: service.sending(api.get("/destinations")["items"])),
         ("sources", lambda: service.sources(api.get("/status")["stations"])),
-        ("loops", lambda: service.loops(_loops(api), _wanted(where))),
-        ("mappings", lambda: service.mappings(api.items("/mappings"), {item["name"] for item in _loops(api)})),
+        ("loops", lambda: service.loops(loops(), _wanted(where))),
+        ("mappings", lambda: service.mappings(api.items("/mappings"), {item["name"] for item in loops()})),
         ("alerts", lambda: service.alerts(api.get("/alerts")["items"])),
     ]
 
@@ -132,10 +137,6 @@ def _service_looks(where: Reach) -> list[tuple[str, Callable[[], Look]]]:
 def _reached(api: Api) -> Look:
     api.get("/status")
     return look("service", f"{api.url} answers, and takes the token")
-
-
-def _loops(api: Api) -> list[dict[str, Any]]:
-    return list(api.items("/loops", cursor="after"))
 
 
 def _wanted(where: Reach) -> dict[str, str]:

@@ -18,6 +18,7 @@ from hook_service.ctl.doctor import host, network, service
 from hook_service.ctl.doctor.finding import Look
 from hook_service.ctl.main import radioctl
 from tests.rig.net import free_port, release_port
+from tests.unit.ctl.server import Asked, Reply, document, serving
 from tests.unit.roles.test_documents import ROOT, anchors
 from tests.unit.web.doubles import KEY, write_host
 from tests.unit.web.peers import FakePeer
@@ -260,3 +261,29 @@ def test_a_host_on_which_nothing_runs_is_explained_without_a_traceback(tmp_path:
     assert "it has no socket" in done.stdout
     assert "can't be asked: Connection refused" in done.stdout
     assert "could not be looked at" not in done.stdout
+
+
+def test_from_elsewhere_a_token_that_is_refused_is_told_once() -> None:
+    with serving(lambda _: document({"detail": "Send a token."}, 401)) as said:
+        done = CliRunner().invoke(radioctl, ["--url", said.url, "doctor", "--json"])
+    (check,) = json.loads(done.stdout)["checks"]
+    assert done.exit_code == 1
+    assert check["findings"][0]["what"] == "the token is refused: Send a token."
+
+
+def test_from_elsewhere_what_is_away_or_not_there_is_told_apart() -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/health":
+            return document({"status": "up", "version": "1", "components": {}, "stations": {}})
+        if asked.path.startswith("/api/v1/alerts"):
+            return document({"detail": "Prometheus does not answer in time."}, 503)
+        if asked.path.startswith("/api/v1/mappings"):
+            return document({"detail": "The database does not answer."}, 503)
+        return document({"stations": {}, "items": [], "next": None})
+
+    with serving(answer) as said:
+        done = CliRunner().invoke(radioctl, ["--url", said.url, "doctor", "--json"])
+    states = {check["check"]: check["state"] for check in json.loads(done.stdout)["checks"]}
+    assert states["alerts"] == "warning"
+    assert states["mappings"] == "skipped"
+    assert states["health"] == "well"
