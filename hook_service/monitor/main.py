@@ -15,7 +15,6 @@ from pathlib import Path
 
 from hook_service import settings
 from hook_service.monitor.expected import Expectations
-from hook_service.monitor.preview import Preview
 from hook_service.monitor.watch import LOOK_SECONDS, Watch
 from hook_service.observe import log, notify
 from hook_service.playout.control import BadRequest, Control, Message
