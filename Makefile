@@ -26,8 +26,8 @@ TWO_AT_A_TIME = -n 2 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
-.PHONY: help setup station demo demo-down test lint format unit integration browser chromium fuzz molecule bench soak faults roles-docs lock \
-    clean packages
+.PHONY: help setup station demo demo-down test lint format unit integration browser chromium fuzz molecule bench soak \
+    faults roles-docs radioctl-docs lock clean packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -96,6 +96,9 @@ molecule: setup ## whole hosts alone: python -m tests.hosts.scenarios NAME runs 
 
 roles-docs: setup ## write the roles' READMEs from their argument specs
 	$(PY) -m tests.roles_docs
+
+radioctl-docs: setup ## write docs/RADIOCTL.md from the commands
+	$(PY) -m tests.radioctl_docs
 
 bench: setup chromium ## measure against the original's design; writes docs/benchmarks.md
 	$(PY) -m tests.bench

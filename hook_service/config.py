@@ -16,7 +16,7 @@ Secrets are never in the YAML file. They are files named after their use in `$CR
 `api-read-token`                one that may only read (optional)
 `page-users`                    who may sign in to the page (YAML, see `config_users`; without it nobody can)
 `session-key`                   signs the page's sessions; without it they end with the process
-`STATION.azuracast-key`         API key for a station's now-playing API that asks for one (optional)
+`STATION.azuracast-key`         API key of AzuraCast: for a station's library, and its now-playing API (optional)
 `STATION.DESTINATION.key`       stream key of a destination (SRT: its stream id)
 `STATION.DESTINATION.youtube`   authorisation to ask YouTube about a destination that has `youtube` (JSON)
 ==============================  ==============================================================
@@ -39,7 +39,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from hook_service import config_users
 from hook_service.config_destinations import Destination, YouTube
 from hook_service.config_policies import AzuraCast, Policies
-from hook_service.config_values import Address, Clock, LoopName, Name, Seconds, Section, Whole, port_is_good
+from hook_service.config_values import Address, Clock, LoopName, Name, Origin, Seconds, Section, Whole, port_is_good
 from hook_service.library.profiles import BUILT_IN, Profile
 from hook_service.youtube.credentials import parse
 
@@ -104,13 +104,15 @@ class Database(Section):
 
 
 class Web(Section):
-    """The HTTP service. The limits are for each client address."""
+    """The HTTP service. The limits are for each client address; plots and alerts come from the other two."""
 
     listen: Address = "127.0.0.1:9000"
     threads: Whole = Field(8, ge=1, le=64)
     trusted_proxies: Whole = Field(0, ge=0, le=4)
     failed_per_minute: Whole = Field(30, ge=1)
     requests_per_second: Whole = Field(2000, ge=1)
+    prometheus: Origin | None = None
+    alertmanager: Origin | None = None
 
 
 class Webhook(Section):
@@ -182,6 +184,7 @@ class Station(Section):
     default_loop: LoopName = "default.mp4"
     dayparts: list[Daypart] = Field(default_factory=list)
     switch_delay: Seconds = Field(3.0, ge=0, le=120)
+    transition: Literal["cut", "fade", "crossfade"] = "fade"
     fade_in: Seconds = Field(1.0, ge=0, le=2)
     azuracast: AzuraCast | None = None
     policies: Policies = Policies()
@@ -195,6 +198,15 @@ class Station(Section):
         except (KeyError, ValueError, OSError):
             raise ValueError(f"{value!r} is not a time zone; write one such as Europe/Berlin or UTC") from None
         return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Station:
+        # `fade_in: 0` alone has always been a cut.
+        if self.transition == "cut" and "fade_in" in self.model_fields_set and self.fade_in:
+            raise ValueError("fade_in: has no effect on a cut; remove it, or write transition: fade")
+        if self.transition == "fade" and "transition" in self.model_fields_set and not self.fade_in:
+            raise ValueError("transition: a fade of 0 s is a cut; write transition: cut, or a fade_in above 0")
+        return self
 
     @model_validator(mode="after")
     def _backups(self) -> Station:
@@ -300,7 +312,7 @@ class Host(Section):
     def station_profile(self, shortcode: str) -> Profile:
         """The profile of a station, with its fade."""
         station = self.stations[shortcode]
-        return self.profile(station.profile, station.fade_in)
+        return self.profile(station.profile, 0.0 if station.transition == "cut" else station.fade_in)
 
     def missing_credentials(self, keys: bool = True) -> list[str]:
         """A line for each secret that the configuration needs and that is missing or can't be read.

@@ -54,6 +54,15 @@ def port_is_good(url: str) -> bool:
         return False
 
 
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good(value):
+        raise ValueError(f"{value!r} is not a server's address; write http://host:port")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("is more than a server's address; leave out user, password and what follows '?' or '#'")
+    return value.rstrip("/")
+
+
 def _loop_name(value: str) -> str:
     if not value or "\0" in value or ".." in Path(value).parts:
         raise ValueError(f"{value!r} leaves the loops directory; name a file below paths.loops")
@@ -79,5 +88,6 @@ Whole = Annotated[int, Field(strict=True)]
 Seconds = Annotated[float, Field(strict=True)]
 Name = Annotated[str, AfterValidator(_name)]
 Address = Annotated[str, AfterValidator(_address)]
+Origin = Annotated[str, AfterValidator(_origin)]
 Clock = Annotated[time, BeforeValidator(_clock)]
 LoopName = Annotated[str, AfterValidator(_loop_name)]

@@ -26,15 +26,18 @@ from .profiles import RECIPE, Profile
 __all__ = [
     "SLATE_PICTURE",
     "Source",
+    "digest",
     "floor",
     "forget_refusal",
     "identify",
+    "notes",
     "prepared_dir",
     "printable",
     "recall",
     "reference_avcc",
     "refusal",
     "refuse",
+    "remember",
     "slate",
     "slate_dir",
 ]
@@ -102,30 +105,41 @@ def identify_open(fd: int, path: Path, library: Path) -> Source:
     known = _remembered(path, library, before)
     if known is not None:
         return known
-    digest = hashlib.sha256()
+    source = Source(path, digest(fd, path), before.st_size, before.st_mtime_ns, before.st_ino)
+    with contextlib.suppress(OSError):  # a full disk costs the next reader the hashing again, nothing else
+        remember(source, library)
+    return source
+
+
+def digest(fd: int, path: Path) -> str:
+    """The SHA-256 of an open file, in hex; `path` is for messages. Raises NotNow when it changes while it is read."""
+    before = os.fstat(fd)
+    found = hashlib.sha256()
     offset = 0
     try:
         while chunk := os.pread(fd, _READ, offset):
-            digest.update(chunk)
+            found.update(chunk)
             offset += len(chunk)
     except OSError as error:
         raise NotNow(f"{printable(path)} can't be read: {error.strerror}") from error
     after = os.fstat(fd)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or offset != after.st_size:
         raise NotNow(f"{printable(path)} is being written to")
-    source = Source(path, digest.hexdigest(), after.st_size, after.st_mtime_ns, after.st_ino)
-    with contextlib.suppress(OSError):  # a full disk costs the next reader the hashing again, nothing else
-        atomic.write_json(
-            _memory(path, library),
-            {
-                "path": os.fsencode(path).decode("utf-8", "backslashreplace"),
-                "sha256": source.sha256,
-                "size": source.size,
-                "mtime_ns": source.mtime_ns,
-                "inode": source.inode,
-            },
-        )
-    return source
+    return found.hexdigest()
+
+
+def remember(source: Source, library: Path) -> None:
+    """Keep a file's hash, so that nobody has to read the file for it again. Raises OSError."""
+    atomic.write_json(
+        _memory(source.path, library),
+        {
+            "path": os.fsencode(source.path).decode("utf-8", "backslashreplace"),
+            "sha256": source.sha256,
+            "size": source.size,
+            "mtime_ns": source.mtime_ns,
+            "inode": source.inode,
+        },
+    )
 
 
 def recall(path: Path, library: Path) -> Source | None:
@@ -142,7 +156,7 @@ def _memory(path: Path, library: Path) -> Path:
 
 
 def _remembered(path: Path, library: Path, found: os.stat_result) -> Source | None:
-    value = _json(_memory(path, library))
+    value = notes(_memory(path, library))
     key = (found.st_size, found.st_mtime_ns, found.st_ino)
     if value is None or (value.get("size"), value.get("mtime_ns"), value.get("inode")) != key:
         return None
@@ -152,7 +166,8 @@ def _remembered(path: Path, library: Path, found: os.stat_result) -> Source | No
     return Source(path, digest, *key)
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def notes(path: Path) -> dict[str, Any] | None:
+    """A small JSON object that was kept; None where there is none, or something else."""
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -185,7 +200,7 @@ def _refusals(library: Path, sha256: str, profile: Profile | None) -> list[Path]
 def refusal(library: Path, sha256: str, profile: Profile | None = None) -> str | None:
     """Why this content was refused, at all or for `profile`, or None."""
     for path in _refusals(library, sha256, profile):
-        value = _json(path)
+        value = notes(path)
         # What another recipe could not make may well be made by this one.
         if value is not None and value.get("recipe") == RECIPE:
             return str(value.get("reason", "refused"))
@@ -225,7 +240,7 @@ def reference_avcc(directory: Path) -> bytes:
 
     Raises LoopDamaged where there is no slate, or a damaged one.
     """
-    value = _json(directory / slate_sha256() / INDEX)
+    value = notes(directory / slate_sha256() / INDEX)
     try:
         avcc = bytes.fromhex(value["avcc"]) if value is not None else b""
     except (KeyError, TypeError, ValueError):

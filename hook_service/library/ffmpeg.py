@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from .profiles import Profile
 
-__all__ = ["DEMUXERS", "MAX_SECONDS", "STILL_SECONDS", "Media", "body_command", "entry_command"]
+__all__ = ["DEMUXERS", "MAX_SECONDS", "STILL_SECONDS", "Media", "body_command", "entry_command", "poster_command"]
 
 MIN_SECONDS = 1
 MAX_SECONDS = 7200
@@ -237,3 +237,51 @@ def body_command(
     options = encoder(profile, encoder_name, kbps, entry=False, threads=threads)
     limit = profile.gop_frames if one_gop else int((MAX_SECONDS + 1) * profile.fps)
     return _command(fd, media, filters(profile, media), options, limit, target)
+
+
+def poster_command(fd: int, still: int, step: int, rate: Fraction, poster: str, preview: str) -> list[str]:
+    """A still and a moving picture, both small, of an excerpt of a prepared loop (FLV).
+
+    `still` is the number of the frame that becomes the still, in JPEG; each `step`th frame is in the moving one, in
+    MP4 at `rate` frames a second.
+    """
+    width = "scale=w=320:h=-2:flags=bicubic"
+    # Four cores' worth of threads would only wait for each other at this size.
+    common = ["-map", "0:v:0", "-threads", "1", "-map_metadata", "-1", "-an"]
+    return [
+        *("ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y", "-threads", "1"),
+        *reading(fd, "flv"),
+        *(*common, "-vf", f"select=eq(n\\,{still}),{width}:out_range=full,format=yuvj420p", "-frames:v", "1"),
+        *("-c:v", "mjpeg", "-q:v", "5", "-f", "mjpeg", f"file:{poster}"),
+        *(*common, "-vf", f"select=not(mod(n\\,{step})),setpts=N/({rate}*TB),{width}", "-r", str(rate)),
+        *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "main", "-crf", "30", "-pix_fmt", "yuv420p"),
+        *("-movflags", "+faststart", "-f", "mp4", f"file:{preview}"),
+    ]
+
+
+def crossfade_command(
+    fds: tuple[int, int], skip: int, frames: int, profile: Profile, encoder_name: str, target: str, threads: int
+) -> list[str]:
+    """One GOP of `frames` pictures in which the first of two streams of this profile gives way to the second.
+
+    `fds` are descriptors of FLV. Of the first one, `skip` pictures are left out.
+    """
+    rate = f"{profile.fps_num}/{profile.fps_den}"
+    steady = f"settb={profile.fps_den}/{profile.fps_num},setpts=N,fps={rate}"
+    chain = (
+        f"[0:v:0]trim=start_frame={skip}:end_frame={skip + frames},{steady}[a];"
+        f"[1:v:0]trim=end_frame={frames},{steady},"
+        # As an overlay that grows opaque, a fraction of what `xfade` costs.
+        f"format=yuva420p,fade=t=in:start_frame=0:nb_frames={frames}:alpha=1[b];"
+        "[a][b]overlay=format=yuv420:eof_action=endall,format=yuv420p,setsar=1,"
+        "setparams=field_mode=prog:range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709[v]"
+    )
+    return [
+        *("ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-xerror", "-y"),
+        *("-progress", "pipe:1", "-stats_period", "0.25"),
+        *(option for fd in fds for option in reading(fd, "flv")),
+        *("-filter_complex", chain, "-map", "[v]", "-frames:v", str(frames)),
+        *encoder(profile, encoder_name, profile.video_kbps, entry=True, threads=threads),
+        *_FLV,
+        f"file:{target}",
+    ]

@@ -9,6 +9,7 @@ may be followed with `GrowingLoop`. Renaming the directory is what makes a loop 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from .directory import Directory, count
@@ -97,6 +98,17 @@ class PreparedLoop(Directory):
         if len(body) != length or not is_keyframe(body):
             raise LoopDamaged(f"{self.path}/{BODY}: no keyframe at byte {offset}")
         return body
+
+    def excerpt(self, gops: Sequence[int]) -> bytes:
+        """An FLV file of these GOPs, in rising order, each with the times that it has in the loop.
+
+        Raises LoopDamaged where it can't be read whole, IndexError for a GOP that does not exist.
+        """
+        parts = [(0, self._offsets[0]), *((self._offsets[n], self._offsets[n + 1]) for n in gops)]
+        data = [self.read(BODY, start, end - start) for start, end in parts]
+        if any(len(part) != end - start for part, (start, end) in zip(data, parts, strict=True)):
+            raise LoopDamaged(f"{self.path}/{BODY} is short")
+        return b"".join(data)
 
     def read_gop(self, n: int, entry: bool = False) -> list[Frame]:
         """GOP `n` (0 to `gops` - 1) with one pread. `entry` asks for the faded-in first GOP where there is one.

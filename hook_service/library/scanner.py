@@ -140,7 +140,11 @@ def prune(library: Path, profiles: Sequence[Profile], items: Sequence[Item], kee
             elif time.time() - mark.stat().st_mtime > keep_days * 86400:
                 shutil.rmtree(directory)
                 gone += 1
-    for memory in (*library.glob("sources/*.json"), *library.glob("refused/*.json")):
+    used = {profile.fingerprint() for profile in profiles}
+    for place in library.glob("crossfades/*"):
+        if place.name not in used:
+            shutil.rmtree(place, ignore_errors=True)
+    for memory in (*library.glob("sources/*.json"), *library.glob("refused/*.json"), *library.glob("posters/*")):
         with contextlib.suppress(OSError):
             # Cheap to make again, so age alone decides, except that a refusal in use is kept.
             if memory.stem[:64] not in shas and time.time() - memory.stat().st_mtime > 10 * keep_days * 86400:

@@ -22,6 +22,7 @@ from .catalog import printable
 from .child import BACKGROUND_NICE, Cancelled
 from .claim import clean
 from .errors import LibraryError, Refused
+from .gallery import Gallery
 from .jobs import Queue
 from .preparer import Preparer
 from .scanner import Item, Scanner, prune
@@ -64,6 +65,7 @@ class Service:
         self._scanner = Scanner(host.paths.loops, self._library, self._preparer.profiles, first)
         self._first = frozenset(first)
         self._queue = Queue(host.dsn, self._work)
+        self._gallery = Gallery(self._library)
         self._lane = UrgentLane(host.paths.run / "prepare.sock", self._preparer, self.status, self.loops)
         self._items: list[Item] = []
         self._later: dict[tuple[str, str], _Backoff] = {}
@@ -80,6 +82,7 @@ class Service:
             log.warning("Removed loops that were never finished", extra={"context": {"loops": cleaned}})
         self._lane.start()
         self._queue.start()
+        self._gallery.start()
         for thread in self._threads:
             thread.start()
 
@@ -94,9 +97,11 @@ class Service:
         self._wake.set()
         self._preparer.stop(_STOP_SECONDS)
         self._queue.stop()
+        self._gallery.stop()
         self._lane.stop()
         deadline = time.monotonic() + _STOP_SECONDS
         self._queue.join(_STOP_SECONDS)
+        self._gallery.join(max(0.1, deadline - time.monotonic()))
         for thread in (*self._threads, self._local):
             if thread is not None:
                 thread.join(max(0.1, deadline - time.monotonic()))
@@ -139,6 +144,7 @@ class Service:
                 self._basics()
                 self._queue.check()
                 self._items = self._scanner.scan()
+                self._gallery.want(self._items)
                 if not pruned or time.monotonic() - pruned > _PRUNE_SECONDS:
                     prune(self._library, self._preparer.profiles, self._items)
                     pruned = time.monotonic()

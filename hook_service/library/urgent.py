@@ -5,8 +5,13 @@ One JSON object a line:
 - `{"op":"prepare","path":…,"profile":…}`, with `"fingerprint"` or `"fade_in"` where stations that share a profile
   differ in their fade. Answered by `{"state":"encoding","dir":…}` as soon as there is something to follow, then by
   `{"state":"ready","dir":…}` or `{"state":"refused","reason":…,"again":bool}`; `again`: asking later may help.
+- `{"op":"examine","path":…}` is asked about a file that was uploaded and is no loop yet: answered by `ready` with its
+  `sha256`, `width`, `height`, `seconds` (null where the file does not say) and `still`, or by `refused`.
 - `{"op":"retry","path":…}` makes a refused file be tried again: `{"state":"ready"}`.
 - `{"op":"audio","path":…,"kbps":…}` is answered by `{"state":"ready","file":…}` or `refused`.
+- `{"op":"crossfade","profile":…,"fingerprint":…,"from":DIR,"frame":N,"to":DIR,"within":SECONDS}` is answered by
+  `{"state":"encoding","file":…}` as soon as there is something to follow, then by `{"state":"ready","file":…}`, one
+  GOP in which a prepared loop gives way to another from its frame N on, or by `refused`.
 - `{"op":"status"}` and `{"op":"loops"}` are answered by what the service says about itself and about every file.
 """
 
@@ -19,11 +24,13 @@ import os
 import socketserver
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import catalog
-from .child import Cancelled
+from . import catalog, intake
+from .child import BACKGROUND_NICE, Cancelled
+from .crossfade import Change
 from .errors import LibraryError, Refused
 from .preparer import Preparer
 
@@ -32,6 +39,8 @@ __all__ = ["UrgentLane"]
 log = logging.getLogger("radio.library")
 Message = dict[str, Any]
 _LINE_LIMIT = 16 << 10
+# A switch that is due later than that need not be asked for in a hurry.
+_CROSSFADE_SECONDS = 60
 
 
 class UrgentLane(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -91,10 +100,14 @@ class _Client(socketserver.StreamRequestHandler):
                 self._say({"ok": True, "loops": self.server.loops()})
             case "prepare":
                 self._attempt(lambda: {"dir": self._prepare(message)})
+            case "examine":
+                self._attempt(lambda: asdict(self._examine(message)))
             case "retry":
                 self._attempt(lambda: self._retry(message))
             case "audio":
                 self._attempt(lambda: {"file": self._audio(message)})
+            case "crossfade":
+                self._attempt(lambda: {"file": self._crossfade(message)})
             case other:
                 self._say({"state": "refused", "reason": f"unknown op {other!r}", "again": False})
 
@@ -121,6 +134,12 @@ class _Client(socketserver.StreamRequestHandler):
 
         return str(self.server.preparer.prepare(_path(message), profile, urgent=True, on_encoding=on_encoding))
 
+    def _examine(self, message: Message) -> intake.Found:
+        # Reads a whole file, on a thread of this connection alone: not at the expense of what is on the air.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICE)
+        return self.server.preparer.examine(_path(message))
+
     def _retry(self, message: Message) -> Message:
         self.server.preparer.retry(_path(message))
         return {}
@@ -131,17 +150,42 @@ class _Client(socketserver.StreamRequestHandler):
             raise LibraryError("kbps is not a number from 32 to 320")
         return str(self.server.preparer.prepare_audio(_path(message), kbps))
 
+    def _crossfade(self, message: Message) -> str:
+        preparer = self.server.preparer
+        fingerprint = message.get("fingerprint")
+        profile = preparer.profile(str(message.get("profile", "")), fingerprint=str(fingerprint))
+        outgoing, incoming = (_prepared(message, key, preparer.library) for key in ("from", "to"))
+        frame, within = message.get("frame"), message.get("within")
+        if isinstance(frame, bool) or not isinstance(frame, int):
+            raise LibraryError("frame is not a number")
+        if isinstance(within, bool) or not isinstance(within, int | float) or not 0 < within <= _CROSSFADE_SECONDS:
+            raise LibraryError(f"within is not a number of seconds up to {_CROSSFADE_SECONDS}")
+
+        def on_encoding(file: Path) -> None:
+            with contextlib.suppress(OSError):
+                self._say({"state": "encoding", "file": str(file)})
+
+        return str(preparer.crossfade(Change(profile, outgoing, frame, incoming), within, on_encoding))
+
     def _say(self, answer: Message) -> None:
         self.wfile.write(json.dumps(answer).encode() + b"\n")
 
 
-def _path(message: Message) -> Path:
+def _prepared(message: Message, key: str, library: Path) -> Path:
+    """A prepared loop's directory; only what lies in the library is one."""
+    path = _path(message, key)
+    if not path.resolve().is_relative_to(library.resolve()):
+        raise LibraryError(f"{key} is not in the library")
+    return path
+
+
+def _path(message: Message, key: str = "path") -> Path:
     """The file asked for. Names that are no UTF-8 come as surrogate escapes, as Python's json writes them."""
-    path = message.get("path")
+    path = message.get(key)
     if not isinstance(path, str) or not path or "\0" in path:
-        raise LibraryError("path is not the name of a file")
+        raise LibraryError(f"{key} is not the name of a file")
     try:
         os.fsencode(path)
     except UnicodeEncodeError as error:
-        raise LibraryError(f"path is not a name: {catalog.printable(Path(repr(path)))}") from error
+        raise LibraryError(f"{key} is not a name: {catalog.printable(Path(repr(path)))}") from error
     return Path(path)

@@ -10,13 +10,14 @@ import argparse
 import gc
 import logging
 import os
+import time
 from pathlib import Path
 
 from hook_service import settings
 from hook_service.monitor.expected import Expectations
 from hook_service.monitor.watch import LOOK_SECONDS, Watch
 from hook_service.observe import log, notify
-from hook_service.playout.control import Control, Message
+from hook_service.playout.control import BadRequest, Control, Message
 from hook_service.playout.reactor import Reactor
 
 _log = logging.getLogger("radio.monitor")
@@ -27,7 +28,13 @@ class Monitor:
 
     def __init__(self, stations: list[settings.Station]) -> None:
         self._reactor = reactor = Reactor()
-        self._control = Control(reactor, stations[0].monitor_socket, {"status": self._status})
+        handlers = {
+            "status": self._status,
+            "preview": self._live,
+            "still": self._still,
+            "restart": self._restart,
+        }
+        self._control = Control(reactor, stations[0].monitor_socket, handlers)
         expectations = Expectations(reactor)
         self._watches = {station.shortcode: Watch(reactor, station, expectations) for station in stations}
 
@@ -55,6 +62,23 @@ class Monitor:
             "stations": {name: watch.status() for name, watch in self._watches.items()},
             "processes": [watch.process() for watch in self._watches.values()],
         }
+
+    def _live(self, message: Message) -> Message:
+        return {"ready": self._watch(message).preview.live(time.monotonic())}
+
+    def _still(self, message: Message) -> Message:
+        return {"ready": self._watch(message).preview.still(time.monotonic())}
+
+    def _restart(self, message: Message) -> Message:
+        """Begin the decoder of `station` anew."""
+        self._watch(message).restart()
+        return {}
+
+    def _watch(self, message: Message) -> Watch:
+        watch = self._watches.get(str(message.get("station")))
+        if watch is None:
+            raise BadRequest("there is no such station")
+        return watch
 
     def _stop(self) -> None:
         notify.stopping()

@@ -15,6 +15,7 @@ from hook_service.monitor.expected import Expectations
 from hook_service.monitor.flow import Flow
 from hook_service.monitor.follow import Follower
 from hook_service.monitor.judge import PICTURE_SECONDS, Pictures, Sound, Still
+from hook_service.monitor.preview import Preview
 from hook_service.monitor.rtmp import Player, RtmpError
 from hook_service.playout import state
 from hook_service.playout.lines import other_key
@@ -45,6 +46,7 @@ class Watch:
         self._pictures = Pictures()
         self._sound = Sound()
         self._decoder = Decoder(reactor, station.shortcode, self._picture, self._level)
+        self.preview = Preview(station.run / "preview" / station.shortcode, station.profile)
         self._socket: socket.socket | None = None
         self._player: Player | None = None
         self._heard_at = 0.0
@@ -72,6 +74,10 @@ class Watch:
             self._decoder.want(up)
             self._forget()
         self._decoder.look()
+        if self._flow.came(now, "video"):
+            self.preview.look(now)
+        else:
+            self.preview.end()
         self._judge_still()
         self._say(now)
 
@@ -101,7 +107,12 @@ class Watch:
         """End its decoder in good order."""
         self._follower.stop()
         self._hang_up()
+        self.preview.end()
         self._decoder.want(False)
+
+    def restart(self) -> None:
+        """Begin its decoder anew."""
+        self._decoder.restart()
 
     def process(self) -> dict[str, Any]:
         """Its decoder, for the control socket."""
@@ -154,6 +165,7 @@ class Watch:
             for message in self._player.feed(data):
                 self._flow.take(message, now)
                 self._decoder.take(message)
+                self.preview.take(message, now)
         self._send()
         if now - self._heard_at > _HEARD_SECONDS:
             raise RtmpError("the relay says nothing")
@@ -175,6 +187,7 @@ class Watch:
         if self._socket is not None:
             self._socket.close()
         self._socket = self._player = None
+        self.preview.restart()
 
     def _told(self, message: dict[str, Any]) -> None:
         """The playout says which key is on the air, and which loop."""

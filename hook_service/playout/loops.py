@@ -21,7 +21,7 @@ from hook_service import ipc
 from hook_service.library import catalog
 from hook_service.library.errors import NotNow, SourceMissing
 from hook_service.library.loopfile import GrowingLoop, LoopDamaged, PreparedLoop, open_loop
-from hook_service.playout.picture import Cursor
+from hook_service.playout.picture import Cursor, Whole
 from hook_service.playout.reactor import Reactor
 from hook_service.settings import Station
 
@@ -74,7 +74,7 @@ class Reader:
                 finished = open_loop(self._loop.final)
                 self._loop.close()
                 self._loop = finished
-                cursor.growing = False
+                cursor.growing, cursor.whole = False, self.whole()
             elif self._loop.abandoned:
                 refused = catalog.refusal(self._station.library, self._loop.sha256, self._station.profile)
                 raise LoopDamaged(refused or "its preparation was given up")
@@ -93,6 +93,11 @@ class Reader:
             raise LoopDamaged("it has no frames")
         cursor.next_gop += 1
         return gop
+
+    def whole(self) -> Whole | None:
+        """Where the loop is and how long, unless it still grows."""
+        loop, gop_frames = self._loop, self._station.profile.gop_frames
+        return Whole(loop.path, loop.frames, gop_frames) if isinstance(loop, PreparedLoop) else None
 
     def close(self) -> None:
         """Give its files back."""
@@ -199,7 +204,8 @@ class Loader:
                 text = str(reason)
                 self._reactor.post(lambda: cursor.fail(text))
             else:
-                self._reactor.post(lambda: cursor.supply(gop))
+                number = cursor.next_gop - 1
+                self._reactor.post(lambda: cursor.supply(gop, number))
 
         self._jobs.put(read)
 
@@ -269,7 +275,8 @@ class Loader:
 
     def _whole(self, path: Path, source: catalog.Source, loop: PreparedLoop) -> Loaded:
         cursor = Cursor(loop.avcc, loop.read_gop(0, entry=True), self._refill)
-        self._readers[cursor] = Reader(loop, self._station)
+        self._readers[cursor] = reader = Reader(loop, self._station)
+        cursor.whole = reader.whole()
         return Loaded(path, cursor, source)
 
     def _growing(

@@ -78,7 +78,14 @@ class Playout:
         still = Still(slate.avcc, [slate.read_gop(n) for n in range(slate.gops)])
         slate.close()
         self._programme = Programme(
-            reactor, station, still, self._control.publish, self._slot_at, self._publisher_pid, self._plan
+            reactor,
+            station,
+            still,
+            self._control.publish,
+            self._slot_at,
+            self._slots_to,
+            self._publisher_pid,
+            self._plan,
         )
         self._picture: Picture = self._programme.picture
         cushion = self._mixer.cushion
@@ -169,6 +176,10 @@ class Playout:
         ahead = max(0.0, unix - time.time()) if unix is not None else 0.0
         return self._clock.advance(time.monotonic_ns()) + int(ahead * NS)
 
+    def _slots_to(self, position: int) -> int:
+        """How many pictures are due before the first one at or after a position of the timeline."""
+        return max(0, self._rate.index_at(position) - self._timeline.video_index)
+
     def _sound_at(self, slots: float) -> float:
         """The Unix time at which the sound so many slots after the next one is due."""
         position = audio_ns(self._timeline.audio_index) + int(slots * AUDIO_FRAME_SECONDS * NS)
@@ -231,12 +242,10 @@ class Playout:
         return {}
 
     def _restart(self, message: Message) -> Message:
-        """Replace the process `name`; the timeline goes on."""
         restarts = {"audio": self._source.restart, "publisher": self._lines.current.restart}
-        restart = restarts.get(str(message.get("name")))
-        if restart is None:
+        if message.get("name") not in restarts:
             raise BadRequest(f"there is no such process; there are: {', '.join(restarts)}")
-        restart()
+        restarts[message["name"]]()
         return {}
 
     def _status(self, _message: Message) -> Message:

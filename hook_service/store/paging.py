@@ -58,9 +58,10 @@ def patterns(q: str | None) -> Row:
         return {"pattern": None, "key_pattern": None}
     # A question made of signs alone has no key; it is then looked for as it is, and matches no key by accident.
     key = normalise(q) or q
-    return {"pattern": _contains(q.strip()), "key_pattern": _contains(key)}
+    return {"pattern": contains(q.strip()), "key_pattern": contains(key)}
 
 
-def _contains(text: str) -> str:
+def contains(text: str) -> str:
+    """The LIKE pattern for what has `text` in it."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"

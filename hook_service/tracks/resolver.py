@@ -94,7 +94,11 @@ class Resolver:
         """The default loop that is valid for a station at a time: the time-of-day default, or the default
         loop.
         """
-        return self._default(station, at, [])[1]
+        return self.default(station, at)[1]
+
+    def default(self, station: str, at: datetime | None = None) -> tuple[str, str]:
+        """The rule by which a song that no mapping is for gets its loop at a time, and that loop."""
+        return self._default(station, at, [])
 
     def _candidates(self, station: str, song: Song) -> Iterator[tuple[str, Entry]]:
         if song.video_loop:

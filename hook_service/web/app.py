@@ -26,6 +26,7 @@ from hook_service.web.limits import Buckets, client_of
 from hook_service.web.problems import MEDIA_TYPE, SECURITY_HEADERS, Problem
 from hook_service.web.server import MAX_BODY
 from hook_service.web.sessions import Sessions
+from hook_service.web.songs import Librarian
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 App = TypeVar("App", bound=Flask)
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PAGES = frozenset(
     (
         "",
@@ -78,6 +79,7 @@ class Services:
     sources: Sources
     youtube: YouTube
     sessions: Sessions
+    librarian: Librarian
     keys: tuple[str, ...] = field(init=False)
     """Stream keys, AzuraCast's keys, YouTube's secrets, as they look inside JSON: never to be in an answer."""
     failures: Buckets = field(init=False)

@@ -15,14 +15,22 @@ if TYPE_CHECKING:
 
     from hook_service.store.queries import Queries
     from hook_service.web.app import Services
+    from hook_service.web.store import Store
 
 
 @contextmanager
 def asking() -> Iterator[Queries]:
     """The queries, with their troubles as problems."""
+    with asking_the_store() as store:
+        yield store.queries()
+
+
+@contextmanager
+def asking_the_store() -> Iterator[Store]:
+    """Whatever lasts, with its troubles as problems."""
     services: Services = current_app.extensions["radio"]
     try:
-        yield services.store.queries()
+        yield services.store
     except DatabaseAway:
         raise Problem(503, "The database does not answer.", {"Retry-After": "5"}) from None
     except ValueError as error:

@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from hook_service.observe.metrics import Metrics
+from hook_service.tracks import schedule
 from hook_service.tracks.gate import Gate, Verdict
 from hook_service.tracks.nowplaying import Source, TrackEvent
 from hook_service.tracks.policies import Policies, is_known
@@ -162,9 +163,9 @@ class Director:
             coming = self._story.coming()[:1]
         if not coming:
             return None
-        [event], loops = coming, self._casting.loops(coming)
-        told = {"artist": event.artist, "title": event.title, "album": event.album}
-        return {**told, "loop_path": loops[0] if loops else None}
+        event, loops = coming[0], self._casting.loops(coming)
+        loop = loops[0] if loops else None
+        return {"artist": event.artist, "title": event.title, "album": event.album, "loop_path": loop}
 
     def known(self) -> Known:
         """How the story is, for the API and the metrics."""
@@ -262,10 +263,13 @@ class Director:
     def _make_ready(self) -> None:
         """Announce the loops of what comes."""
         with self._wake:
-            coming = self._story.coming()
+            coming, following = self._story.coming(), schedule.following(self._story.plot)
         newest, loops = self._newest(), self._casting.loops(coming)
         shown = newest.resolution.loop if newest is not None else None
         self._orders.announce(loop for loop in loops if loop != shown)
+        if following is not None:
+            for loop in self._casting.loops([following.event]):
+                self._orders.foretell(loop, following.at)
 
     def _newest(self) -> Play | None:
         with self._chronicle.lock:

@@ -38,6 +38,7 @@ from hook_service.web.plays import Memory
 from hook_service.web.relay import bytes_in
 from hook_service.web.server import Server, build
 from hook_service.web.sessions import Sessions
+from hook_service.web.songs import Librarian
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
@@ -56,6 +57,7 @@ class Web:
 
     def __init__(self, host: Host) -> None:
         self._store = Store(host)
+        self._loops = host.paths.loops
         self._metrics = Metrics(host.stations)
         stations = Stations(host.paths.run, host.stations)
         state = host.paths.state / "web"
@@ -125,6 +127,7 @@ class Web:
                 ),
             )
         )
+        self._librarian = Librarian(host, self._store.songs)
         services = Services(
             host,
             Guard(host, self._store.tokens.actor),
@@ -136,6 +139,7 @@ class Web:
             sources,
             self._youtube,
             Sessions(host),
+            self._librarian,
         )
         self.app = create_app(services)
         self.server: Server = build(self.app, host.web)
@@ -149,6 +153,7 @@ class Web:
         for listener in self.listeners.values():
             listener.start()
         self._youtube.start()
+        self._librarian.start()
         threading.Thread(target=self._look_after, name="watchdog", daemon=True).start()
         # What exists now lives for ever: the collector need not look at it again. What starting took goes back.
         gc.collect()
@@ -159,6 +164,7 @@ class Web:
         finally:
             self._ended.set()
             self._youtube.stop()
+            self._librarian.stop()
             for listener in self.listeners.values():
                 listener.stop()
             for director in self.directors.values():
@@ -190,6 +196,14 @@ class Web:
             if purged <= 0:
                 purged = PURGE_EVERY
                 self._store.purge()
+                self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove loops that were deleted long ago, and uploads that were left off."""
+        from hook_service.web import trash, uploads  # noqa: PLC0415 - a host on which nobody uploads needs neither
+
+        trash.empty(self._loops, older_than=trash.KEEP_DAYS * 86400)
+        uploads.expire(self._loops)
 
 
 def _policies(found: config_policies.Policies) -> Policies:

@@ -57,13 +57,6 @@ class MappingsQuery(PageQuery):
     q: Text | None = None
 
 
-class LoopsQuery(_Query):
-    """A page of the loops, by name; `after` is the last name of the page before."""
-
-    after: str = ""
-    limit: int = Field(100, ge=1, le=500)
-
-
 class HoursQuery(StationQuery):
     """How many hours to look back."""
 
@@ -153,16 +146,6 @@ class Error(_Answer):
     severity: str
     message: str
     context: dict[str, Any] | None
-
-
-class Loop(_Answer):
-    """A file in the loops directory and, for each profile in use, how far it is."""
-
-    name: str
-    size: int
-    modified_at: datetime
-    profiles: dict[str, Literal["pending", "encoding", "prepared", "refused"]]
-    reason: str | None
 
 
 class Process(_Answer):
@@ -266,14 +249,6 @@ class Errors(_Answer):
 
     items: list[Error]
     next: str | None
-
-
-class Loops(_Answer):
-    """A page, and the state of the preparation as a whole (null where it does not answer)."""
-
-    items: list[Loop]
-    next: str | None
-    preparation: dict[str, Any] | None
 
 
 class Destinations(_Answer):

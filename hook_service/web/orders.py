@@ -42,6 +42,7 @@ class Orders:
         self._complain = complain
         self._held = held
         self._announced: set[str] = set()
+        self._foretold: tuple[str, float] | None = None
 
     def send(self, play: Play) -> bool:
         """Give the playout the switch; tries until it answers, something newer is due, or the track must be over.
@@ -108,6 +109,19 @@ class Orders:
                 log.debug("Next loop not announced", extra={"context": {"why": error.why}})
                 return
             self._announced.add(loop)
+
+    def foretell(self, loop: str, at: float) -> None:
+        """Say which loop will be switched to, and when (Unix seconds), before it is ordered: what it enters with can
+        be made for that very moment.
+        """
+        if (loop, at) == self._foretold or at <= time.time():
+            return
+        try:
+            ipc.request(self._playout, {"op": "warm", "loop": loop, "at": at})
+        except ipc.PeerDown as error:
+            log.debug("Next switch not foretold", extra={"context": {"why": error.why}})
+        else:
+            self._foretold = loop, at
 
     def show(self, loop: str | None, default: str, request_id: str) -> dict[str, Any]:
         """Show a loop now, or None: the slate; the playout's answer. Raises ipc.PeerDown."""

@@ -6,12 +6,14 @@ import logging
 import threading
 import time
 from collections import deque
+from copy import copy
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 MAX_BODY = 256 * 1024
+MAX_PIECE = 8 << 20
+"""Bytes in one piece of an upload. It is on the disk until it is whole, and holds no thread meanwhile."""
+UPLOADS = "/api/v1/uploads/"
 QUICK = "/webhook/"
 _DETAILS = {
     400: "The request can't be parsed.",
@@ -49,6 +54,18 @@ class _ProblemTask(ErrorTask):
         self.write(body)
 
 
+class _Parser(HTTPRequestParser):
+    """Takes larger bodies where uploads are received, and nowhere else."""
+
+    adj: Any
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        request: Any = self  # the stubs know neither its path nor that its command is text
+        if request.command == "PATCH" and request.path.startswith(UPLOADS):
+            self.adj = self.adj.of_uploads
+
+
 class _Task(WSGITask):
     """Leaves the connection open after an answer without a body. Waitress closes it for want of a length, and who
     asks every second whether something is new would leave the host thousands of connections that are over.
@@ -61,6 +78,7 @@ class _Task(WSGITask):
 
 
 class _Channel(HTTPChannel):
+    parser_class = _Parser
     task_class = _Task
     error_task_class = _ProblemTask
 
@@ -160,4 +178,7 @@ def build(app: WSGIApplication, web: Web) -> Server:
     )
     # Head and body of an answer go out in one call, not in two. Not an argument: as such it is deprecated.
     adjustments.send_bytes = 16 * 1024
+    larger = copy(adjustments)
+    larger.max_request_body_size = MAX_PIECE + 1  # Waitress refuses what is as large as this
+    adjustments.of_uploads = larger  # type: ignore[attr-defined] # no setting of Waitress's: the parser's own
     return Server(app, adj=adjustments, sockinfo=adjustments.listen[0])

@@ -12,6 +12,7 @@ from hook_service.store.outbox import Outbox
 from hook_service.store.pool import DatabaseAway, Pool, open_pool
 from hook_service.store.queries import Queries
 from hook_service.store.snapshot import SnapshotKeeper
+from hook_service.store.songs import Songs
 from hook_service.tracks.resolver import Resolver, StationDefaults
 from hook_service.tracks.snapshot import Daypart
 from hook_service.web.health import Storage
@@ -63,6 +64,10 @@ class Store:
     def queries(self) -> Queries:
         """The API's queries."""
         return Queries(self.pool())
+
+    def songs(self) -> Songs:
+        """The libraries' songs."""
+        return Songs(self.pool(), str(self._host.paths.loops))
 
     def pool(self) -> Pool:
         """The API's connections. It is opened when the first is needed: most processes never need one."""

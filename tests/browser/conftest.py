@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.integration.onair import on_air
 from tests.rig.layout import PAGE_USERS, Options
+from tests.rig.net import free_port
 from tests.rig.station import Station
 
 CHROMIUM = "/usr/bin/chromium"
@@ -31,10 +32,20 @@ def prepared() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def station(prepared: Path) -> Iterator[Station]:
+def prometheus_port() -> int:
+    """Where the station looks for a Prometheus; there is one while a test has started it."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def station(prepared: Path, prometheus_port: int) -> Iterator[Station]:
     """A station on the air that switches at once, and that nobody tells of anything but the tests."""
-    options = Options(automation=False, switch_delay=0.0, configure=_behind_nginx)
-    with on_air(prepared, options) as station:
+
+    def configure(config: dict[str, Any]) -> None:
+        _behind_nginx(config)
+        config["web"]["prometheus"] = f"http://127.0.0.1:{prometheus_port}"
+
+    with on_air(prepared, Options(automation=False, switch_delay=0.0, configure=configure)) as station:
         yield station
 
 

@@ -56,7 +56,10 @@ def _fill(place: str, stage: Stage) -> None:
     """Make it as small as what is in it. A file that filled it would be swept away where nobody knows its name."""
     stage.host(
         f"mountpoint -q {place}\n"
-        f"mount -o remount,size=$(df --block-size=1k --output=used {place} | tail -1)k {place}\n"
+        # Refused where more was written meanwhile.
+        "for try in 1 2 3 4 5 6 7 8 9; do\n"
+        f"mount -o remount,size=$(df --block-size=1k --output=used {place} | tail -1)k {place} && break; sleep 0.1\n"
+        "done\n"
         f"df {place} >&2"
     )
 

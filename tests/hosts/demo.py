@@ -14,6 +14,7 @@ import yaml
 from hook_service.tracks.track_key import track_key
 from tests.hosts.group import CHECKOUT, Group
 from tests.hosts.shell import HostsError, run
+from tests.rig.azuracast import MEDIA_KEY
 from tests.rig.layout import MOUNT, PLATFORM_APP, PORTS, WEBHOOK_USER
 from tests.rig.net import RigError, free_port, http, wait_until, write_private
 
@@ -116,7 +117,7 @@ class Demo:
         shared = yaml.safe_load((CHECKOUT / "inventories/demo/group_vars/all/radio.yml").read_text())
         stations = shared["hook_service_stations"]
         stations[STATION]["azuracast"] = {"url": f"http://{STUDIO}:{PORTS['azuracast']}"}
-        more = self._configure(stations[STATION])
+        more = {"hook_service_azuracast_keys": {STATION: MEDIA_KEY}} | self._configure(stations[STATION])
         variables = self.group.place / f"host_vars/{NAME}.yml"
         variables.parent.mkdir(exist_ok=True)
         variables.write_text(yaml.safe_dump({"hook_service_stations": stations, **more}))

@@ -150,6 +150,8 @@ class Studio:
         webhooks = [(url, user, password) for url, user, password in order["webhooks"]]
         log = STATE / "log/azuracast.log"
         self.azuracast = AzuraCast(order["stations"], webhooks, port=PORTS["azuracast"], log=log)
+        for library in self.azuracast.library.values():
+            library += [track for track, _ in rotation(self.songs)]
         self.azuracast.start()
         if playing is None:
             self.playlist.stop()

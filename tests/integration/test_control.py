@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+from hook_service import ipc
 from tests.integration.onair import (
     BACKUP,
     BACKUP_KEY,
@@ -97,8 +98,11 @@ def test_what_is_held_outlives_the_services(station: Station) -> None:
 def test_a_stopped_destination_stays_so_and_alerts_nobody(station: Station) -> None:
     labels = {"station": "demo", "destination": BACKUP}
 
-    def state() -> str:
-        return str(station.processes()[f"destination:{BACKUP}"]["state"])
+    def state(name: str = BACKUP) -> str:
+        try:
+            return str(station.processes()[f"destination:{name}"]["state"])
+        except ipc.PeerDown:
+            return "nobody tells"
 
     def publishing() -> bool:
         return BACKUP_KEY in station.platform.streams()
@@ -106,8 +110,9 @@ def test_a_stopped_destination_stays_so_and_alerts_nobody(station: Station) -> N
     with captures(station) as (primary, _):
         order(station, f"destinations/demo/{BACKUP}/stop")
         wait_until(lambda: not publishing(), "the end of what is sent to the backup", 10)
-        station.send("output", signal.SIGKILL)
-        wait_until(lambda: station.processes()["destination:platform"]["state"] == "RUNNING", "the outputs", 15)
+        before = station.send("output", signal.SIGKILL)
+        wait_until(lambda: station.pid("output") != before, "other outputs", 15)
+        wait_until(lambda: state("platform") == "RUNNING", "the outputs", 20)
         assert (state(), publishing()) == ("STOPPED", False)
         assert metric(station, "radio_destination_wanted", labels) == 0
         assert f'radio_destination_up{{destination="{BACKUP}"' not in station.metrics()
@@ -133,6 +138,7 @@ def test_processes_begun_anew(station: Station) -> None:
         for name in ("publisher", "audio"):
             begin_anew(station, name)
             wait_frames(primary, 30)
+        order(station, "stations/demo/processes/decoder/restart")
         for capture in (primary, backup):
             assert capture.finish(decode=False).non_monotonic == 0
         assert len(station.platform.sessions()) == sessions, "the platform's session goes on"

@@ -69,7 +69,7 @@ def routes(station: Station) -> list[tuple[str, str]]:
     assert status == 200
     assert isinstance(document, dict)
     found = [
-        (method.upper(), path.format(mapping_id=2**30, station="demo"))
+        (method.upper(), path.format(mapping_id=2**30, station="demo", upload_id="0" * 32, name="x", token_id=1))
         for path, methods in document["paths"].items()
         for method in methods
     ]
@@ -98,7 +98,7 @@ def test_the_read_token_reads_everything_and_changes_nothing(open_station: Stati
     for method, path in routes(station):
         content = {"loop": "coral.mp4"} if method in ("POST", "PUT") else None
         status, _ = ask(station, method, path, bearer(station, "api-read-token"), content)
-        assert status in ((200, 404) if method == "GET" else (403,)), (method, path, status)
+        assert status in ((200, 404, 422) if method == "GET" else (403,)), (method, path, status)
         status, _ = ask(station, method, path, bearer(station, "api-token"), {} if content else None)
         assert status in (200, 204, 404, 422), (method, path, status)
     assert station.sql("SELECT count(*), max(updated_at) FROM track_mappings") == before
@@ -111,6 +111,8 @@ def test_what_is_not_in_the_document_is_not_there(open_station: Station) -> None
     full = bearer(station, "api-token")
     for path in {path for _, path in known}:
         for method in (*METHODS, "PATCH", "OPTIONS", "TRACE", "CONNECT"):
+            if (method, path) == ("OPTIONS", "/api/v1/uploads"):
+                continue  # how clients of tus find out what a server can do
             if (method, path) not in known and not (method == "HEAD" and ("GET", path) in known):
                 assert ask(station, method, path, full, {} if method != "CONNECT" else None)[0] in (404, 405), path
     for path in ("/api/v1", "/api/v1/", "/api/v2/status", "/api/v1/openapi", "/openapi", "/static/x", "/console"):

@@ -22,7 +22,7 @@ from tests.integration.onair import metric, on_air, show
 from tests.rig import media
 from tests.rig.icecast import Source
 from tests.rig.layout import Options
-from tests.rig.net import LOOPBACK, wait_until
+from tests.rig.net import LOOPBACK, http, wait_until
 from tests.rig.station import MEDIA_CACHE, Station
 
 KEY = "slow-5d1c3e7f9b2a4680"
@@ -244,3 +244,37 @@ def test_a_platform_that_takes_too_little(station: Station, strait: Strait) -> N
     finally:
         strait.rate = 1e9
     wait_until(lambda: slow(station, "queue_bytes") < 300_000 and slow(station, "lag_seconds") < 1, "the end", 40)
+
+
+def test_whoever_asks_can_watch_it(station: Station) -> None:
+    """A player with a token reads the stream itself, and nothing is left of it when nobody does."""
+    show(station, "coral.mp4")
+    station.wait_on_air("coral.mp4")
+    header = {"Authorization": f"Bearer {station.secret('api-token')}"}
+    at = f"{station.base_url}/preview/demo"
+    files = station.run_dir / "run/preview/demo"
+    assert not list(files.glob("*"))
+    for name in ("live.m3u8", "still.mp4", "1.m4s"):
+        assert http(f"{at}/{name}")[0] == 401
+    assert http(f"{at}/1.m4s", headers=header)[0] == 404
+    for name in ("radio.yml", "..%2F..%2Fradio.yml", ".live.m3u8.part"):
+        assert http(f"{at}/{name}", headers=header)[0] == 404
+    status, still = http(f"{at}/still.mp4", headers=header)
+    assert status == 200
+    wait_until(lambda: http(f"{at}/live.m3u8", headers=header)[0] == 200, "a list", 10, every=0.5)
+    token = f"Authorization: {header['Authorization']}\r\n"
+    watched = subprocess.run(
+        ["ffmpeg", "-v", "error", "-headers", token, "-i", f"{at}/live.m3u8", "-t", "6", "-f", "framemd5", "-"],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert not watched.stderr
+    frames = [line.split(",") for line in watched.stdout.splitlines() if line[:1].isdigit()]
+    assert len([frame for frame in frames if frame[0] == "0"]) == 180
+    assert len([frame for frame in frames if frame[0] == "1"]) >= 255
+    # What the file shows is the loop.
+    shown = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", "-", "-f", "rawvideo", "-pix_fmt", "gray", "-"],
+        input=still, capture_output=True, check=True,
+    )  # fmt: skip
+    assert (shown.stderr, len(shown.stdout)) == (b"", 1280 * 720)
+    wait_until(lambda: not list(files.glob("*")), "nothing of it left", 20, every=0.5)

@@ -18,7 +18,10 @@ from tests.rig.azuracast_http import Site
 from tests.rig.azuracast_worker import Message, Sent, Worker, send
 from tests.rig.nowplaying import HISTORY_ITEMS, Row, Snapshot, Track, body, next_row
 
-__all__ = ["AzuraCast", "Knobs", "Sent", "Track", "body", "next_row", "send"]
+__all__ = ["MEDIA_KEY", "AzuraCast", "Knobs", "Sent", "Track", "body", "next_row", "send"]
+
+
+MEDIA_KEY = "6d0f4c2b1a9e8d7c:0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 
 @dataclass(slots=True)
@@ -45,6 +48,8 @@ class Knobs:
     """False: PHP is away, and nginx answers 502."""
     key: str | None = None
     """The API is not public: it wants this key."""
+    media_key: str = MEDIA_KEY
+    """The key of someone who may manage the stations' media."""
     tick: float = 15.0
     """Each station is looked at so often, whether or not something has changed."""
     cache: float = 15.0
@@ -99,6 +104,8 @@ class AzuraCast:
         self._worker: Worker | None = None
         self.site = Site(self.knobs, self._known, list(self._stations), port)
         self.url = self.site.url
+        self.library = self.site.library
+        """The songs of each station's library; change them at any time."""
 
     # --- start and end -----------------------------------------------------------------------------------------
 

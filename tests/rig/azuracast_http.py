@@ -1,4 +1,4 @@
-"""What AzuraCast's nginx serves of now playing: the API, the static file, and Centrifugo's one-way SSE.
+"""What AzuraCast's nginx serves: the API, now playing's static file, and Centrifugo's one-way SSE.
 
 Read in AzuraCast's nginx and Centrifugo configurations, Controller/Api/NowPlayingAction.php, and Centrifugo's
 internal/unisse/handler.go.
@@ -16,9 +16,10 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from tests.rig import centrifugo
+from tests.rig.azuracast_files import files
 from tests.rig.centrifugo import Channels
 from tests.rig.net import LOOPBACK, free_port
-from tests.rig.nowplaying import Snapshot, document, encode_for_api
+from tests.rig.nowplaying import Snapshot, Track, document, encode_for_api
 
 
 class Switches(Protocol):
@@ -27,6 +28,7 @@ class Switches(Protocol):
     sse: bool
     api: bool
     key: str | None
+    media_key: str
     cache: float
     ping: float
 
@@ -67,6 +69,7 @@ class Site:
         self.url = f"http://{LOOPBACK}:{self.port}"
         self.asked: list[str] = []
         """The path of every request."""
+        self.library: dict[str, list[Track]] = {station: [] for station in stations}
         self._stations = list(stations)
         self._known = known
         self._lock = threading.Lock()
@@ -124,11 +127,27 @@ class Site:
             kept = self._cached.get(path)
         if kept is not None and kept[0] > time.time():
             return kept[1:]
-        status, body, lifetime = self._api(urlsplit(path).path, key)
+        parts = urlsplit(path)
+        media = re.fullmatch(r"/api/station/([^/]+)/files", parts.path)
+        if media is not None:
+            return self._files_of(media[1], parts.query, key)
+        status, body, lifetime = self._api(parts.path, key)
         if status == 200 and lifetime:
             with self._lock:
                 self._cached[path] = (time.time() + lifetime, status, body)
         return status, body
+
+    def _files_of(self, station: str, query: str, key: str | None) -> tuple[int, bytes]:
+        name = self._named(station)
+        if name is None:
+            return _error(404, "NotFoundException", "Station not found.")
+        # However public the station is, its library is for those who manage it.
+        if key != self.switches.media_key:
+            return _error(403, "NotLoggedInException", "You must be logged in to access this page.")
+        answer = files(name, self.library[name], query)
+        if answer is None:
+            return _error(500, "OutOfRangeCurrentPageException", "Page is out of range.")
+        return 200, encode_for_api(answer)
 
     def _api(self, path: str, key: str | None) -> tuple[int, bytes, float]:
         match = re.fullmatch(r"/api/(?:nowplaying/([^/]+)|station/([^/]+)/nowplaying)", path)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from werkzeug.security import generate_password_hash
 
+from tests.rig.azuracast import MEDIA_KEY
 from tests.rig.net import LOOPBACK, free_port, write_private
 
 WEBHOOK_USER = "azuracast"
@@ -155,6 +156,8 @@ class Layout:
             }
             if self.automated:
                 stations[name]["azuracast"] = {"url": f"http://{self.address('azuracast')}"}
+                key = f"{name}.azuracast-key"
+                write_private(self.run_dir / "credentials" / key, options.credentials.get(key, MEDIA_KEY))
             if options.switch_delay is not None:
                 stations[name]["switch_delay"] = options.switch_delay
             if options.fade_in is not None:

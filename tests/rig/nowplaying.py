@@ -33,6 +33,18 @@ class Track:
     playlist: str = "default"
     loop: str | None = None
     song_id: str | None = None
+    genre: str = ""
+    more_playlists: tuple[str, ...] = ()
+
+    @property
+    def playlists(self) -> tuple[str, ...]:
+        """All that it is in; it plays in the first."""
+        return (self.playlist, *self.more_playlists)
+
+    @property
+    def media_id(self) -> str:
+        """The unique id of its file."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:24]
 
     @property
     def text(self) -> str:
@@ -196,10 +208,13 @@ def _song(now: Snapshot, track: Track, library: bool) -> dict[str, Any]:
     fields: dict[str, str | None] = dict.fromkeys(now.fields)
     if library and track.loop is not None:
         fields["video_loop"] = track.loop
-    media = hashlib.sha256(track.text.encode()).hexdigest()[:24]
-    art = f"{SITE}/api/station/{now.station}/art/{media}-1760000000.jpg" if library else f"{SITE}/static/img/art.jpg"
+    art = (
+        f"{SITE}/api/station/{now.station}/art/{track.media_id}-1760000000.jpg"
+        if library
+        else f"{SITE}/static/img/art.jpg"
+    )
     return {
-        "text": track.text, "artist": track.artist, "title": track.title, "album": track.album, "genre": "",
+        "text": track.text, "artist": track.artist, "title": track.title, "album": track.album, "genre": track.genre,
         "isrc": "", "lyrics": "", "id": track.id, "art": art,
         # An empty list, not an object, is what an installation without custom fields sends.
         "custom_fields": fields or [],

@@ -163,6 +163,8 @@ class Station(Layout):
         self.icecast.start()
         if self.azuracast is not None:
             self._endings.append(self.azuracast.stop)
+            for library in self.azuracast.library.values():
+                library += [track for track, _ in rotation(self.songs)]
             self.azuracast.start()
             # Whoever gives a delay wants webhooks to be followed by it, and not the titles in the sound.
             titles = self.options.switch_delay is None

@@ -17,7 +17,14 @@ def whole() -> dict[str, Any]:
             "credentials": "/etc/radio/credentials",
         },
         "database": {"dsn": "host=127.0.0.1 dbname=radio user=radio", "history_days": 400, "error_days": 90},
-        "web": {"listen": "127.0.0.1:9000", "threads": 8, "trusted_proxies": 1, "failed_per_minute": 30},
+        "web": {
+            "listen": "127.0.0.1:9000",
+            "threads": 8,
+            "trusted_proxies": 1,
+            "failed_per_minute": 30,
+            "prometheus": "http://127.0.0.1:9090",
+            "alertmanager": "http://127.0.0.1:9093",
+        },
         "webhook": {"user": "azuracast"},
         "relay": {"rtmp": "127.0.0.1:1935", "stat": "127.0.0.1:8080"},
         "profiles": {

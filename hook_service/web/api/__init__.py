@@ -12,7 +12,20 @@ from flask_openapi3.openapi import OpenAPI
 
 from hook_service import __version__
 from hook_service.web import models
-from hook_service.web.api import audit, control, docs, library, mappings, records, stations, tokens
+from hook_service.web.api import (
+    audit,
+    control,
+    defaults,
+    docs,
+    library,
+    mappings,
+    records,
+    sight,
+    songs,
+    stations,
+    tokens,
+    uploads,
+)
 from hook_service.web.api.access import authorise
 from hook_service.web.api.common import answer
 from hook_service.web.problems import Problem, documented
@@ -35,7 +48,9 @@ def openapi_app() -> OpenAPI:
         doc_ui=False,
         static_folder=None,
     )
-    for part in (stations, control, records, mappings, library, tokens, audit):
+    # Not the framework's answer to OPTIONS, which asks for no token.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    for part in (stations, control, records, mappings, songs, defaults, library, uploads, sight, tokens, audit):
         blueprint = APIBlueprint(
             part.__name__.rpartition(".")[2],
             __name__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from flask import Response, current_app
 from hook_service.observe.metrics import is_wanted
 from hook_service.tracks.loops import LoopNameError, loop_path
 from hook_service.web.asking import asking as asking  # noqa: PLC0414 - for the API's modules, beside the rest
+from hook_service.web.library import Library
 from hook_service.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -18,10 +20,22 @@ if TYPE_CHECKING:
     from hook_service.web.app import Services
 
 
+_making = threading.Lock()
+
+
 def the_services() -> Services:
     """What the routes work with."""
     services: Services = current_app.extensions["radio"]
     return services
+
+
+def the_library() -> Library:
+    """The loops: there from the first request for them on."""
+    with _making:
+        found: Library | None = current_app.extensions.get("library")
+        if found is None:
+            found = current_app.extensions["library"] = Library(the_services())
+        return found
 
 
 def answer(document: Any, status: int = 200) -> Response:
@@ -54,6 +68,25 @@ def loop_of(services: Services, field: str, name: str) -> str:
         return loop_path(str(services.host.paths.loops), name)
     except LoopNameError as error:
         raise fault(field, str(error)) from None
+
+
+def loop_name(services: Services, field: str, name: str) -> str:
+    """The name of a loop below the directory, as `field` of a request gives it. Raises Problem as `loop_of` does."""
+    return loop_of(services, field, name).removeprefix(str(services.host.paths.loops).rstrip("/") + "/")
+
+
+def station_of(services: Services, said: str | None, *, every: bool = False) -> str:
+    """The configured station that a request means; the one there is where it says none. Raises Problem.
+
+    `every`: it may be "*", which is also what is meant where it says none.
+    """
+    if every and said in (None, "*"):
+        return "*"
+    if said in services.host.stations:
+        return said
+    if said is None and len(services.host.stations) == 1:
+        return next(iter(services.host.stations))
+    raise fault("station", f"is not a configured station; name one of {', '.join(sorted(services.host.stations))}")
 
 
 def process_of(process: dict[str, Any]) -> dict[str, Any]:

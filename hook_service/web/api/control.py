@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Response, g
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 
 SCOPE: Final[Scope] = "control"
 DESTINATION = "destination:"
-
-log = logging.getLogger("radio.web")
+DECODER = "decoder"
 
 
 def routes(blueprint: APIBlueprint) -> None:
@@ -93,8 +91,9 @@ def restart_process(path: models_control.ProcessPath) -> Response:
     if path.name.startswith(DESTINATION):
         _output(path.station, "restart", path.name.removeprefix(DESTINATION))
     else:
-        peer = the_services().host.paths.run / f"playout-{path.station}.sock"
-        _ordered(lambda: ipc.request(peer, {"op": "restart", "name": path.name}), "name")
+        run = the_services().host.paths.run
+        peer = run / ("monitor.sock" if path.name == DECODER else f"playout-{path.station}.sock")
+        _ordered(lambda: ipc.request(peer, {"op": "restart", "name": path.name, "station": path.station}), "name")
     return _done("process.restart", path.station, process=path.name)
 
 

@@ -17,7 +17,7 @@ from flask import Blueprint, Flask, Response, g, redirect, render_template, requ
 from werkzeug.wrappers import Response as AnyResponse
 
 from hook_service import __version__
-from hook_service.web.page import admin, login, now, records
+from hook_service.web.page import admin, library, login, mappings, now, preview, records
 from hook_service.web.page.common import CSP, STATIC, the_services, when
 from hook_service.web.problems import MEDIA_TYPE, Problem
 from hook_service.web.sessions import cookie_name, give
@@ -25,7 +25,7 @@ from hook_service.web.sessions import cookie_name, give
 if TYPE_CHECKING:
     from hook_service.web.auth import Scope
 
-PARTS: Final = (now, records, admin)
+PARTS: Final = (now, preview, library, mappings, records, admin)
 _KINDS: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -39,6 +39,8 @@ _BY_ITSELF: Final = ("live", "preview")
 def page_app() -> Flask:
     """A Flask application with the page in it, still without its services."""
     app = Flask(__name__, static_folder=None, template_folder="templates")
+    # Not the framework's answer to OPTIONS: it is for whoever asks, and says nothing that is of use here.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["when"] = when
     files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir())}
@@ -93,6 +95,12 @@ def _enter(scopes: dict[str, Scope]) -> AnyResponse | None:
     g.session = sessions.session(request.cookies.get(cookie_name(request)))
     first = request.path.strip("/").partition("/")[0]
     if first in _OPEN:
+        return None
+    if first == "preview" and "Authorization" in request.headers:
+        # Players have tokens. The check is the API's, which is made with the first of them.
+        from hook_service.web.api.access import authorise  # noqa: PLC0415
+
+        authorise("read")
         return None
     if g.session is None:
         if first in _BY_ITSELF or request.method not in ("GET", "HEAD"):

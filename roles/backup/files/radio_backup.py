@@ -118,6 +118,7 @@ def back_up(home: Path, host: str, daily: int, weekly: int) -> str:
     place = home / f"{taken:%Y%m%dT%H%M%SZ}{_UNFINISHED}"
     place.mkdir(mode=0o700)
     try:
+        _look_for_room_to_dump(home)
         moment = _dump(place)
         (place / "SHA256SUMS").write_text(_run("sha256sum", "radio.dump", cwd=place), encoding="utf-8")
         wrong = _wrong_with(place / "radio.dump", moment["rows"])
@@ -169,6 +170,20 @@ def _wrong_with(dump: Path, rows: dict[str, int]) -> str:
     except (Failed, OSError) as failure:
         return str(failure)
     return "" if counted == rows else f"it was taken with the rows {rows}, and {counted} came of it"
+
+
+def _look_for_room_to_dump(home: Path) -> None:
+    """Raises Failed where a dump could fill its disk: that is often the one that the database needs."""
+    before = finished(home)
+    # A dump is compressed: the first may need as much as the database itself, the next little more than the last.
+    needed = 2 * before[-1].size if before else int(_sql(DATABASE, "SELECT pg_database_size(current_database())"))
+    needed += _ROOM_TO_SPARE
+    disk = os.statvfs(home)
+    free = disk.f_bavail * disk.f_frsize
+    if free < needed:
+        raise Failed(
+            f"there is no room for a backup: {free >> 20} MB are free in {home}, {needed >> 20} MB may be needed"
+        )
 
 
 def _look_for_room() -> None:

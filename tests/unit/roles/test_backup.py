@@ -6,10 +6,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roles.backup.files.radio_backup import Backup, finished, kept, metrics
+from roles.backup.files.radio_backup import Backup, Failed, back_up, finished, kept, metrics
 from tests.unit.roles.inventory import Inventory
 from tests.unit.roles.test_preflight import mistakes_of
 
@@ -95,6 +96,17 @@ def test_what_is_not_finished_is_no_backup(tmp_path: Path) -> None:
     (tmp_path / "20261118T034000Z/manifest.json").write_text("{")
     (tmp_path / "latest").symlink_to("20261121T034000Z")
     assert finished(tmp_path) == [Backup(NOW, True, 5, 5, tmp_path / "20261121T034000Z")]
+
+
+def test_no_dump_is_begun_for_which_there_may_be_no_room(tmp_path: Path) -> None:
+    before = tmp_path / "20261120T034000Z"
+    before.mkdir()
+    (before / "manifest.json").write_text(json.dumps({"verified": True, "database": {"rows": {"a": 1}}}))
+    with (before / "radio.dump").open("wb") as dump:
+        dump.truncate(8 << 40)
+    with pytest.raises(Failed, match=f"no room for a backup: .* MB are free in {tmp_path}"):
+        back_up(tmp_path, "demo", daily=7, weekly=4)
+    assert [path.name for path in tmp_path.iterdir()] == [before.name]
 
 
 def test_what_a_copy_needs_is_told_before_a_host_is_touched(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ SOURCES = sorted(
     for pattern in (
         "roles/*/files/*.yml",
         "playbooks/**/*.py",
+        "hook_service/ctl/**/*.py",
         "docs/DEPLOYMENT.md",
         "docs/TROUBLESHOOTING.md",
         "README.md",

@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -84,6 +85,39 @@ def test_an_archive_holds_the_package_its_migrations_and_its_programs(checkout: 
         assert file.read().startswith(f"#!{RELEASES}/{name}/venv/bin/python\n".encode())
 
 
+def test_the_command_line_of_the_release_in_use_runs_and_compiles_nothing(tmp_path: Path) -> None:
+    current = tmp_path / "current"
+    (current / "venv/bin").mkdir(parents=True)
+    (current / "venv/bin/python").symlink_to(sys.executable)
+    _, _, files = release.contents(REPOSITORY, str(tmp_path))
+    program = current / "venv/bin/radioctl"
+    text = files["venv/bin/radioctl"][0].decode()
+    program.write_text(text.replace(text.splitlines()[0], f"#!{sys.executable}", 1))
+    program.chmod(0o755)
+    wrapper = tmp_path / "radioctl"
+    template = trust_as_template((ROLE / "templates/radioctl.j2").read_text())
+    wrapper.write_text(
+        Templar(DataLoader(), {"ansible_managed": "", "__hook_service_current": current}).template(template)
+    )
+    wrapper.chmod(0o755)
+    shutil.copytree(
+        REPOSITORY / "hook_service", tmp_path / "src/hook_service", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def said(*arguments: str, **more: str) -> str:
+        done = subprocess.run(
+            [wrapper, *arguments], env={**environment, **more}, cwd="/", capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert "the station" in said("--help")
+    assert "complete -o nosort -F _radioctl_completion radioctl" in said(_RADIOCTL_COMPLETE="bash_source")
+    assert not list((tmp_path / "src").rglob("__pycache__"))
+    assert (current / "pycache").is_dir()
+
+
 def test_a_checkout_without_the_service_is_named(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="holds no hook_service"):
         release.contents(tmp_path, RELEASES)
@@ -113,17 +147,18 @@ def test_only_what_is_newer_than_the_process_has_changed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("database", "stations", "youtube", "closed"),
+    ("database", "stations", "youtube", "prometheus", "closed"),
     [
-        ("127.0.0.1", {"demo": {}}, {}, True),
-        ("127.0.0.1", {"demo": {"azuracast": None}}, {}, True),
-        ("127.0.0.1", {"demo": {}, "jazz": {"azuracast": {"url": "https://radio.example.org"}}}, {}, False),
-        ("127.0.0.1", {"demo": {}}, {"demo": {"tube": {}}}, False),
-        ("10.0.0.21", {"demo": {}}, {}, False),
+        ("127.0.0.1", {"demo": {}}, {}, "", True),
+        ("127.0.0.1", {"demo": {"azuracast": None}}, {}, "http://127.0.0.1:9090", True),
+        ("127.0.0.1", {"demo": {}, "jazz": {"azuracast": {"url": "https://radio.example.org"}}}, {}, "", False),
+        ("127.0.0.1", {"demo": {}}, {"demo": {"tube": {}}}, "", False),
+        ("127.0.0.1", {"demo": {}}, {}, "http://10.0.0.31:9090", False),
+        ("10.0.0.21", {"demo": {}}, {}, "", False),
     ],
 )
 def test_radio_web_reaches_other_hosts_only_where_it_has_to(
-    database: str, stations: dict[str, object], youtube: dict[str, object], closed: bool
+    database: str, stations: dict[str, object], youtube: dict[str, object], prometheus: str, closed: bool
 ) -> None:
     environment = Environment(
         loader=FileSystemLoader(ROLE / "templates"), undefined=StrictUndefined, trim_blocks=True, autoescape=False
@@ -133,6 +168,8 @@ def test_radio_web_reaches_other_hosts_only_where_it_has_to(
         hook_service_database_host=database,
         hook_service_stations=stations,
         hook_service_youtube_credentials=youtube,
+        hook_service_prometheus_url=prometheus,
+        hook_service_alertmanager_url="http://127.0.0.1:9093",
         __hook_service_current="/opt/radio/current",
         __hook_service_credentials="/etc/radio/credentials",
         __hook_service_web_secrets=["api-token", "jazz.azuracast-key"],

@@ -12,7 +12,8 @@ from tests.unit.roles.inventory import ROOT, Inventory, play
 
 NAMES = ("firewall_rules", "prometheus_targets", "prometheus_server", "prometheus_exporters",
          "prometheus_exporters_listen", "hook_service_stream_keys", "hook_service_database_host",
-         "hook_service_database_password")  # fmt: skip
+         "hook_service_database_password", "hook_service_prometheus_url",
+         "hook_service_alertmanager_url")  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=["example", "cluster"])
@@ -94,6 +95,8 @@ def test_each_host_has_its_own_part(site: tuple[str, dict[str, Any]]) -> None:
         assert hosts["radio1"]["prometheus_server"] is True
         assert hosts["radio1"]["prometheus_exporters"] == ["node", "postgres"]
         assert hosts["radio1"]["hook_service_stream_keys"] == {"demo": {"youtube": "5f1e"}}
+        assert hosts["radio1"]["hook_service_prometheus_url"] == "http://127.0.0.1:9090"
+        assert hosts["radio1"]["hook_service_alertmanager_url"] == "http://127.0.0.1:9093"
         return
     assert [host for host, values in sorted(hosts.items()) if values["prometheus_server"]] == ["monitoring1"]
     assert hosts["database1"]["prometheus_exporters"] == ["node", "postgres"]
@@ -102,3 +105,5 @@ def test_each_host_has_its_own_part(site: tuple[str, dict[str, Any]]) -> None:
     assert hosts["radio1"]["hook_service_stream_keys"] == {"morning": {"youtube": "5f1e"}}
     assert hosts["radio2"]["hook_service_stream_keys"] == {"evening": {"youtube": "5f1e"}}
     assert hosts["radio2"]["hook_service_database_host"] == "10.0.0.21"
+    # Its own figures are the monitoring host's, which nobody on loopback reaches.
+    assert {hosts[name]["hook_service_prometheus_url"] for name in ("radio1", "radio2")} == {""}

@@ -13,6 +13,7 @@ from hook_service.web.auth import Guard
 from hook_service.web.director import Director
 from hook_service.web.health import Health, Storage
 from hook_service.web.sessions import Sessions
+from hook_service.web.songs import Librarian
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
@@ -57,6 +58,7 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
             Sources(directors, {}),
             YouTube(host),
             Sessions(host),
+            Librarian(host, NoStore(ledger).queries),
         )
         app = create_app(services)
         if start:

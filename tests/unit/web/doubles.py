@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -98,6 +99,8 @@ class NoStore:
 
     def __init__(self, outbox: Ledger) -> None:
         self.outbox = outbox
+
+        self.keeper = SimpleNamespace(current=_snapshot())
 
     def queries(self) -> Any:
         raise DatabaseAway("no connection")

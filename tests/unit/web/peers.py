@@ -21,6 +21,7 @@ class FakePeer:
         self.events: list[dict[str, Any]] = []
         self.switches: list[dict[str, Any]] = []
         self.warmed: list[str] = []
+        self.foretold: list[tuple[str, float]] = []
         self.missing: set[str] = set()
         """Loops that can't be shown: the default is shown in their place."""
         self.hold = False
@@ -116,7 +117,10 @@ class FakePeer:
             self.orders.append((message["op"], message["name"]))
             return {"ok": True}
         if message["op"] == "warm":
-            self.warmed.append(message["loop"])
+            if "at" in message:
+                self.foretold.append((message["loop"], message["at"]))
+            else:
+                self.warmed.append(message["loop"])
             return {"ok": True}
         pending = self._pending
         return {

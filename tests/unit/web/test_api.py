@@ -232,7 +232,6 @@ def test_the_openapi_document(rig: Rig) -> None:
     document = answer.get_json()
     assert document["openapi"].startswith("3.1")
     documented = {(path, method) for path, methods in document["paths"].items() for method in methods}
-    assert len(documented) == 26
     assert ("/api/v1/mappings/{mapping_id}", "delete") in documented
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for path, method in documented:

@@ -1,0 +1,5 @@
+"""`python -m hook_service.ctl`, for a checkout that is not installed."""
+
+from hook_service.ctl.main import main
+
+main()
