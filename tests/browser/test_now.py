@@ -42,7 +42,7 @@ def test_a_session_ends_everywhere(signed_in: SignedIn, opened: Open) -> None:
 
 
 def test_a_switch_is_seen_within_two_seconds(signed_in: SignedIn, station: Station) -> None:
-    page = signed_in("viewer")
+    page = signed_in("operator", viewport={"width": 1280, "height": 800})
     expect(page.get_by_text("On the air", exact=True).last).to_be_visible()
     card = page.get_by_role("region", name="On the air now")
     for loop in ("coral.mp4", "lagoon.mp4"):
@@ -50,7 +50,8 @@ def test_a_switch_is_seen_within_two_seconds(signed_in: SignedIn, station: Stati
         station.wait_on_air(loop)
         expect(card).to_contain_text(track.title, timeout=2000)
         expect(card).to_contain_text(loop, timeout=500)
-        expect(page.get_by_role("status").last).to_contain_text(f"Now on the air: {track.title}")
+        expect(page.get_by_role("status").filter(has_text=f"Now on the air: {track.title}")).to_have_count(1)
+    picture(page, "now")
     for name in ("Destinations", "Processes"):
         expect(page.get_by_role("region", name=name)).to_contain_text("running")
     assert faults_of(page) == []

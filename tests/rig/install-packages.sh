@@ -6,8 +6,7 @@ set -euo pipefail
 
 wanted=("$@")
 # prometheus for its promtool, which tests the alert rules; its Alertmanager for whom they reach.
-# chromium opens the page as a person would.
-[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 liquidsoap postgresql prometheus prometheus-alertmanager chromium fonts-noto-core fonts-dejavu-core python3 python3-venv shellcheck)
+[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 liquidsoap postgresql prometheus prometheus-alertmanager fonts-dejavu-core python3 python3-venv shellcheck)
 
 missing=()
 for package in "${wanted[@]}"; do

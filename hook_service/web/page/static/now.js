@@ -1,11 +1,13 @@
 // Keeps the page of a station up to date, without a reload. Each time something is new, `document` gets the event
 // "live" with the document of /live.
-import { answered, Problem, say, serverTime, station, tellTimes } from "./api.js";
+import { answered, Problem, serverTime, station, tellTimes } from "./api.js";
 
 const EVERY = 1000;
 const HIDDEN = 5000;
 const LONGEST = 30000;
 const away = document.getElementById("away");
+// For who can't see it change.
+const heard = document.getElementById("heard");
 const parts = new Map();
 let tag = "";
 let track;
@@ -24,7 +26,7 @@ function show(live) {
     tellTimes(part);
   }
   const now = live.track && [live.track.title, live.track.artist].filter(Boolean).join(" – ");
-  if (track !== undefined && now && now !== track) say(`Now on the air: ${now}`);
+  if (track !== undefined && now && now !== track) heard.textContent = `Now on the air: ${now}`;
   track = now;
   document.title = `${live.status.level === "good" ? "" : "⚠ "}${now ? `${now} · ` : ""}${live.name} – Steadycast`;
   document.dispatchEvent(new CustomEvent("live", { detail: live }));
