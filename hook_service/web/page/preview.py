@@ -23,6 +23,7 @@ _MADE: Final = {"live.m3u8": "preview", "still.mp4": "still"}
 _PIECE: Final = re.compile(r"[0-9]{1,12}\.m4s|init-[0-9]{1,12}\.mp4")
 _TIMEOUT: Final = 0.5
 _FRESH: Final = 0.5
+_OLD: Final = 5.0
 _SOON: Final = {"Retry-After": "1"}
 
 
@@ -61,20 +62,28 @@ class _Asked:
 
     def ready(self, run: Path, station: str, op: str) -> bool:
         """Whether there is such a file. Raises Problem where the monitor does not answer."""
-        at, ready = self._answers.get((station, op), (float("-inf"), False))
-        # Who would have to wait takes what was answered to the one before.
-        if time.monotonic() - at < _FRESH or not self._lock.acquire(blocking=False):
+        age, ready = self._known(station, op)
+        # Who would have to wait takes what was answered to the one before, if that is not long ago.
+        if age < _FRESH or not self._lock.acquire(timeout=_TIMEOUT if age > _OLD else 0):
             return ready
         try:
+            age, ready = self._known(station, op)
+            if age < _FRESH:
+                return ready
             told = ipc.request(run / "monitor.sock", {"op": op, "station": station}, timeout=_TIMEOUT)
             ready = told.get("ready") is True
+            self._answers[station, op] = (time.monotonic(), ready)
         except ipc.PeerDown:
-            ready = False
+            self._answers[station, op] = (time.monotonic(), False)
             raise Problem(503, "The monitor does not answer.", {"Retry-After": "5"}) from None
         finally:
-            self._answers[station, op] = (time.monotonic(), ready)
             self._lock.release()
         return ready
+
+    def _known(self, station: str, op: str) -> tuple[float, bool]:
+        """What was answered last, and how many seconds ago."""
+        at, ready = self._answers.get((station, op), (float("-inf"), False))
+        return time.monotonic() - at, ready
 
 
 def _asked() -> _Asked:
