@@ -16,7 +16,6 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -35,6 +34,8 @@ RESERVE: Final = 1 << 30
 """Bytes that an upload leaves free: logs, records and prepared loops need room."""
 AT_ONCE: Final = 200
 """Uploads that are not finished."""
+CHECKS: Final = 8
+"""Uploads whose check has begun, or waits for its turn."""
 KEPT_SECONDS: Final = 24 * 3600.0
 """Since anything last came. Then an upload that was left off is removed, and what is known of a finished one too."""
 UPLOADS: Final = ".uploads"
@@ -53,9 +54,9 @@ class Uploads:
         self._lock = threading.Lock()
         # Held while a file gets its name: until its note says so, it is neither here nor there.
         self._moving = threading.Lock()
-        # One at a time: two uploads of the same content must see each other.
-        self._checks = ThreadPoolExecutor(1, "upload")
-        self._checking: dict[str, Future[None]] = {}
+        # One check at a time: two uploads of the same content must see each other.
+        self._turn = threading.Lock()
+        self._checking: dict[str, threading.Thread] = {}
 
     def create(self, name: str, length: int, by: str) -> Upload:
         """Begin one. Raises UploadError where it is too large for this host, or its name is none of a video."""
@@ -116,8 +117,7 @@ class Uploads:
         """The upload once its check is over, or as it is after `seconds`."""
         check = self._checking.get(number)
         if check is not None:
-            with suppress(TimeoutError):
-                check.result(seconds)
+            check.join(seconds)
         return self._read(number)
 
     def remove(self, number: str) -> Upload | None:
@@ -129,27 +129,27 @@ class Uploads:
 
     def _begin(self, number: str) -> None:
         with self._lock:
-            running = self._checking.get(number)
-            if running is None or running.done():
-                self._checking = {key: check for key, check in self._checking.items() if not check.done()}
-                self._checking[number] = self._checks.submit(self._check, number)
+            self._checking = {key: check for key, check in self._checking.items() if check.is_alive()}
+            # Whoever asks for one that has to wait begins it later.
+            if number not in self._checking and len(self._checking) < CHECKS:
+                # A daemon: the end of the service does not wait for it, and the next one begins it again.
+                check = threading.Thread(target=self._check, args=(number,), name="upload", daemon=True)
+                self._checking[number] = check
+                check.start()
 
     def _check(self, number: str) -> None:
         """Ask radio-prepare about a file that is whole, then let it in, or not."""
-        found = self._read(number)
-        if found is None or found.state != "checking":
-            return
-        message = {"op": "examine", "path": str(self._part(number))}
-        try:
-            answer = ipc.request(self._socket, message, _EXAMINE_SECONDS)
-        except ipc.PeerDown:
-            # Whoever asks for it next begins the check again.
-            self._conclude(replace(found, reason="The preparation does not answer; this goes on when it does."))
-            return
-        try:
-            self._settle(found, answer)
-        except OSError as error:
-            self._conclude(replace(found, reason=f"It can't be put among the loops: {error.strerror}"))
+        with self._turn:
+            found = self._read(number)
+            if found is None or found.state != "checking":
+                return
+            message = {"op": "examine", "path": str(self._part(number))}
+            try:
+                self._settle(found, ipc.request(self._socket, message, _EXAMINE_SECONDS))
+            except ipc.PeerDown:
+                self._conclude(replace(found, reason="The preparation does not answer; this goes on when it does."))
+            except OSError as error:
+                self._conclude(replace(found, reason=f"It can't be put among the loops: {error.strerror}"))
 
     def _settle(self, found: Upload, answer: ipc.Message) -> None:
         if answer.get("state") != "ready":
