@@ -94,38 +94,42 @@ BEGIN
             AND m.loop_file_path !~ '(^|/)\.\.(/|$)|://|/$|[[:cntrl:]]'
             AND (m.loop_file_path NOT LIKE '/%' OR starts_with(m.loop_file_path, its_base))
     ),
-    -- Of several mappings for one key the station's own, then the later one.
-    by_song AS (
+    -- Of several mappings for one key the station's own, then the later one. Each is made once, whatever is planned.
+    by_song AS MATERIALIZED (
         SELECT DISTINCT ON (1) lower(azuracast_song_id) AS key, id, loop FROM usable WHERE azuracast_song_id <> ''
         ORDER BY 1, everywhere, id DESC
     ),
-    by_media AS (
+    by_media AS MATERIALIZED (
         SELECT DISTINCT ON (1) lower(media_unique_id) AS key, id, loop FROM usable WHERE media_unique_id <> ''
         ORDER BY 1, everywhere, id DESC
     ),
-    by_track AS (
+    by_track AS MATERIALIZED (
         SELECT DISTINCT ON (1) track_key AS key, id, loop FROM usable WHERE kind = 'track'
         ORDER BY 1, everywhere, id DESC
     ),
-    by_album AS (
+    by_album AS MATERIALIZED (
         SELECT DISTINCT ON (1) track_key AS key, id, loop FROM usable WHERE kind = 'album'
         ORDER BY 1, everywhere, id DESC
     ),
-    by_artist AS (
+    by_artist AS MATERIALIZED (
         SELECT DISTINCT ON (1) track_key AS key, id, loop FROM usable WHERE kind = 'artist'
         ORDER BY 1, everywhere, id DESC
     ),
-    by_playlist AS (
+    by_playlist AS MATERIALIZED (
         SELECT DISTINCT ON (1) track_key AS key, id, loop FROM usable WHERE kind = 'playlist'
         ORDER BY 1, everywhere, id DESC
     ),
-    playing AS (
-        -- Which of its playlists a song plays in is known only when it plays: the first with a mapping stands for them.
-        SELECT DISTINCT ON (s.id) s.id AS song, p.id, p.loop
+    -- By itself: a list is unnested by a nested loop. Planned together, the price on that hides what the rest costs.
+    listed AS MATERIALIZED (
+        SELECT s.id AS song, one.key, one.place
         FROM songs s CROSS JOIN unnest(s.playlist_keys) WITH ORDINALITY AS one(key, place)
-            JOIN by_playlist p ON p.key = one.key
-        WHERE s.station = its_station
-        ORDER BY s.id, one.place
+        WHERE s.station = its_station AND EXISTS (SELECT FROM by_playlist)
+    ),
+    playing AS MATERIALIZED (
+        -- Which of its playlists a song plays in is known only when it plays: the first with a mapping stands for them.
+        SELECT DISTINCT ON (listed.song) listed.song, p.id, p.loop
+        FROM listed JOIN by_playlist p ON p.key = listed.key
+        ORDER BY listed.song, listed.place
     ),
     resolved AS (
         SELECT s.id, s.station, s.media_id, s.song_id, s.artist, s.title, s.album, s.genre, s.playlists,

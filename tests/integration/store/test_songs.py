@@ -216,6 +216,22 @@ def test_an_import(pool: Pool, db: psycopg.Connection[dict[str, Any]]) -> None:
     assert row["media_unique_id"] == "aa"
 
 
+def test_a_library_of_which_the_planner_knows(
+    pool: Pool, songs: Songs, db: psycopg.Connection[dict[str, Any]]
+) -> None:
+    """With statistics it once made a plan that took a minute: every statement has ten seconds."""
+    songs.upsert("demo", [song(number, playlists=("Day", f"List {number % 7}")) for number in range(3000)])
+    for kind in ("track", "album", "artist"):
+        assign(pool, DEMO, f"{kind}.mp4", kind=kind)
+    for loop in ("one.mp4", "two.mp4"):
+        assert songs.page(DEMO)[1] == 3000
+        assert songs.page(Selection(station="demo", q="title 2999"))[1] == 1
+        assert assign(pool, Selection(station="demo", playlist="list 3"), loop).replaced
+        db.execute("ANALYZE")
+    assert assign(pool, Selection(station="demo", playlist="list 3"), "l.mp4", kind="playlist").created == 1
+    assert songs.summary("demo")["rules"] == {"song_id": 3000}
+
+
 def suggested(songs: Songs, number: int, names: Sequence[str]) -> list[str]:
     row = songs.song(number)
     assert row is not None
