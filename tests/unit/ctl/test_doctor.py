@@ -164,7 +164,8 @@ def test_a_certificate_is_judged_as_azuracast_would(
     key, pem = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-days", str(days), "-subj", "/CN=radio.test", "-addext", "subjectAltName=DNS:radio.test", "-keyout", key, "-out", pem],
+         "-days", str(days), "-subj", "/CN=radio.test",
+         "-addext", "subjectAltName=DNS:radio.test", "-keyout", key, "-out", pem],
         check=True, capture_output=True,
     )  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
