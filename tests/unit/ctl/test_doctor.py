@@ -6,6 +6,9 @@ import json
 import os
 import re
 import socket
+import ssl
+import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -152,6 +155,43 @@ def test_a_platform_is_connected_to_or_it_is_said_why_not() -> None:
     unknown = network.reached("x", "rtmps://nowhere.invalid/live2")
     assert unknown is not None
     assert unknown.what.startswith("its name is not known")
+
+
+@pytest.mark.parametrize("days", [90, 5])
+def test_a_certificate_is_judged_as_azuracast_would(
+    days: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, pem = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-days", str(days), "-subj", "/CN=radio.test",
+         "-addext", "subjectAltName=DNS:radio.test", "-keyout", key, "-out", pem],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                    context.wrap_socket(connection, server_side=True).close()
+                except ssl.SSLError:
+                    continue
+                except OSError:
+                    return
+
+        threading.Thread(target=serve, daemon=True).start()
+        untrusted = network.certificate("radio.test", port, "127.0.0.1")
+        monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+        trusted = network.certificate("radio.test", port, "127.0.0.1")
+        another = network.certificate("else.test", port, "127.0.0.1")
+        server.shutdown(socket.SHUT_RDWR)
+    assert untrusted.findings[0].what == "is not trusted: self-signed certificate"
+    assert "else.test" in another.findings[0].what
+    assert [finding.what for finding in trusted.findings] == ([] if days == 90 else ["ends in 5 days"])
 
 
 def _destination(**changes: Any) -> dict[str, Any]:
