@@ -16,8 +16,9 @@ from . import atomic, catalog, verify
 from .catalog import Source
 from .child import BACKGROUND_NICE, URGENT_NICE, Cancelled, Child, ChildFailed
 from .claim import claimed
+from .dress import Dress
 from .errors import NotNow, Refused, RefusedForProfile
-from .ffmpeg import MAX_SECONDS, MIN_SECONDS, STILL_SECONDS, Media, body_command, entry_command
+from .ffmpeg import MAX_SECONDS, MIN_SECONDS, STILL_SECONDS, Media, Overlay, body_command, entry_command
 from .loopfile import LoopDamaged, open_loop
 from .names import BODY, ENTRY, INDEX, PARTIAL, PLAN
 from .probe import last_line, probe
@@ -48,6 +49,7 @@ class Job:
     on_encoding: Callable[[Path], None] | None = None
     encoder: str | None = None
     is_slate: bool = False
+    dress: Dress | None = None
     percent: int = 0
     partial: Path | None = None
     _child: Child | None = None
@@ -56,6 +58,18 @@ class Job:
     def nice(self) -> int:
         """The priority of what this job starts."""
         return URGENT_NICE if self.urgent else BACKGROUND_NICE
+
+    @property
+    def final(self) -> Path:
+        """Where the loop will be."""
+        if self.dress is None:
+            return catalog.prepared_dir(self.library, self.profile, self.source.sha256)
+        return catalog.dressed_dir(self.library, self.profile, self.source.sha256, self.dress.card.key())
+
+    @property
+    def judges(self) -> bool:
+        """Whether what fails here is the source's own fault. It never is with a card: the plain loop was made."""
+        return not self.is_slate and self.dress is None
 
     def hurry(self) -> None:
         """Somebody waits for this now: raise its priority."""
@@ -98,14 +112,14 @@ def prepare(job: Job) -> Path:
     Raises Refused (remembered), NotNow (no room, source changed, FFmpeg missing …) or Cancelled. Whatever happens,
     no directory that is not a whole, checked loop is left under the final name.
     """
-    final = catalog.prepared_dir(job.library, job.profile, job.source.sha256)
+    final = job.final
     growing = final.with_name(final.name + PARTIAL)
     while True:
         if is_whole(final):
             return final
         if job.cancel.is_set():
             raise Cancelled
-        reason = None if job.is_slate else catalog.refusal(job.library, job.source.sha256, job.profile)
+        reason = catalog.refusal(job.library, job.source.sha256, job.profile) if job.judges else None
         if reason is not None:
             raise Refused(reason)
         try:
@@ -124,7 +138,7 @@ def prepare(job: Job) -> Path:
             why = "no space left for prepared loops" if catalog.is_full(error) else f"{error}"
             raise NotNow(why) from error
         except Refused as refused:
-            if not job.is_slate:
+            if job.judges:
                 profile = job.profile if isinstance(refused, RefusedForProfile) else None
                 with contextlib.suppress(OSError):
                     catalog.refuse(job.library, job.source, str(refused), profile)
@@ -148,6 +162,11 @@ def _fill(job: Job, partial: Path) -> None:
     encoder = job.encoder or catalog.slate(job.library, profile).encoder
     seconds = job_seconds(job, media)
     expected = None if seconds is None else max(1, round(seconds * profile.fps))
+    overlay = None
+    if job.dress is not None:
+        overlay = job.dress.overlay(partial, profile, expected, nice=job.nice, cancel=job.cancel)
+        if expected is not None:
+            expected = overlay.frames or expected
     atomic.write_json(
         partial / PLAN,
         {
@@ -160,13 +179,15 @@ def _fill(job: Job, partial: Path) -> None:
     )
     try:
         if profile.fade_frames:
-            job.run(entry_command(job.fd, media, profile, encoder, ENTRY, threads()), partial, 10, None)
-        checked = _encode_body(job, partial, media, encoder, expected, reference)
+            job.run(entry_command(job.fd, media, profile, encoder, ENTRY, threads(), overlay), partial, 10, None)
+        checked = _encode_body(job, partial, media, encoder, expected, reference, overlay)
     except ChildFailed as error:
         raise _verdict(error, partial) from error
     except Unfit as error:
         raise RefusedForProfile(f"can't be made into a loop of {profile.name}: {error}") from error
     _accept(job, checked, expected)
+    if overlay is not None:
+        (partial / overlay.png).unlink()
     _write_index(job, partial, checked, encoder)
 
 
@@ -178,14 +199,20 @@ def job_seconds(job: Job, media: Media) -> float | None:
 
 
 def _encode_body(
-    job: Job, partial: Path, media: Media, encoder: str, expected: int | None, reference: bytes | None
+    job: Job,
+    partial: Path,
+    media: Media,
+    encoder: str,
+    expected: int | None,
+    reference: bytes | None,
+    overlay: Overlay | None,
 ) -> Checked:
     """Encode the body and check it. A short loop of hard pictures can miss its bitrate, then the aim is corrected."""
     profile, kbps = job.profile, float(job.profile.video_kbps)
     seconds = expected / profile.fps if expected else MAX_SECONDS
     name = BODY
     for attempt in range(_TRIES):
-        command = body_command(job.fd, media, profile, encoder, name, threads(), kbps, job.is_slate)
+        command = body_command(job.fd, media, profile, encoder, name, threads(), kbps, job.is_slate, overlay)
         job.run(command, partial, float(seconds), expected)
         if name != BODY:
             # Whoever follows the first try keeps reading it from the descriptor it has.

@@ -5,6 +5,8 @@ One JSON object a line:
 - `{"op":"prepare","path":…,"profile":…}`, with `"fingerprint"` or `"fade_in"` where stations that share a profile
   differ in their fade. Answered by `{"state":"encoding","dir":…}` as soon as there is something to follow, then by
   `{"state":"ready","dir":…}` or `{"state":"refused","reason":…,"again":bool}`; `again`: asking later may help.
+- `{"op":"card","path":…,"profile":…,"card":…,"urgent":bool}` makes the loop with a card (see `card.py`): `ready` or
+  `refused`.
 - `{"op":"retry","path":…}` makes a refused file be tried again: `{"state":"ready"}`.
 - `{"op":"audio","path":…,"kbps":…}` is answered by `{"state":"ready","file":…}` or `refused`.
 - `{"op":"status"}` and `{"op":"loops"}` are answered by what the service says about itself and about every file.
@@ -23,9 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from . import catalog
+from .card import Card, card_from
 from .child import Cancelled
+from .dress import Dress
 from .errors import LibraryError, Refused
 from .preparer import Preparer
+from .profiles import Profile
 
 __all__ = ["UrgentLane"]
 
@@ -41,12 +46,18 @@ class UrgentLane(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     request_queue_size = 64
 
     def __init__(
-        self, path: Path, preparer: Preparer, status: Callable[[], Message], loops: Callable[[], list[Message]]
+        self,
+        path: Path,
+        preparer: Preparer,
+        status: Callable[[], Message],
+        loops: Callable[[], list[Message]],
+        wardrobe: Callable[[Card], Dress],
     ) -> None:
         self.path = path
         self.preparer = preparer
         self.status = status
         self.loops = loops
+        self.wardrobe = wardrobe
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         super().__init__(str(path), _Client)
@@ -91,6 +102,8 @@ class _Client(socketserver.StreamRequestHandler):
                 self._say({"ok": True, "loops": self.server.loops()})
             case "prepare":
                 self._attempt(lambda: {"dir": self._prepare(message)})
+            case "card":
+                self._attempt(lambda: {"dir": self._card(message)})
             case "retry":
                 self._attempt(lambda: self._retry(message))
             case "audio":
@@ -107,12 +120,23 @@ class _Client(socketserver.StreamRequestHandler):
         except Cancelled:
             self._say({"state": "refused", "reason": "the service is stopping", "again": True})
 
-    def _prepare(self, message: Message) -> str:
+    def _profile(self, message: Message) -> Profile:
         fade_in = message.get("fade_in")
         if fade_in is not None and not isinstance(fade_in, int | float):
             raise LibraryError("fade_in is not a number of seconds")
         fingerprint = message.get("fingerprint")
-        profile = self.server.preparer.profile(str(message.get("profile", "")), fade_in, fingerprint)
+        return self.server.preparer.profile(str(message.get("profile", "")), fade_in, fingerprint)
+
+    def _card(self, message: Message) -> str:
+        try:
+            card = card_from(message.get("card"))
+        except ValueError as error:
+            raise LibraryError(str(error)) from error
+        dress, urgent = self.server.wardrobe(card), message.get("urgent") is True
+        return str(self.server.preparer.dress(_path(message), self._profile(message), dress, urgent=urgent))
+
+    def _prepare(self, message: Message) -> str:
+        profile = self._profile(message)
 
         def on_encoding(partial: Path) -> None:
             # Whoever asked may be gone; the loop will be wanted all the same.

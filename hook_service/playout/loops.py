@@ -23,6 +23,7 @@ from hook_service.library.errors import NotNow, SourceMissing
 from hook_service.library.loopfile import GrowingLoop, LoopDamaged, PreparedLoop, open_loop
 from hook_service.playout.picture import Cursor
 from hook_service.playout.reactor import Reactor
+from hook_service.playout.wardrobe import Card, Dressed, order
 from hook_service.settings import Station
 
 _log = logging.getLogger("radio.loops")
@@ -66,6 +67,7 @@ class Reader:
     def __init__(self, loop: PreparedLoop | GrowingLoop, station: Station) -> None:
         self._loop = loop
         self._station = station
+        self.dressed = Dressed(station, loop.sha256)
 
     def next(self, cursor: Cursor) -> list[tuple[bytes, bool]]:
         """The GOP that `cursor` needs next. Raises LoopDamaged."""
@@ -80,7 +82,9 @@ class Reader:
                 raise LoopDamaged(refused or "its preparation was given up")
         if isinstance(self._loop, PreparedLoop):
             cursor.next_gop %= self._loop.gops
-            gop = self._loop.read_gop(cursor.next_gop)
+            dressed = self.dressed.gop(cursor.next_gop, self._loop)
+            gop = dressed or self._loop.read_gop(cursor.next_gop)
+            cursor.dressed = dressed is not None
         else:
             growing = self._loop.read_gop(cursor.next_gop)
             if growing is None:
@@ -97,6 +101,7 @@ class Reader:
     def close(self) -> None:
         """Give its files back."""
         self._loop.close()
+        self.dressed.close()
 
 
 class Loader:
@@ -111,8 +116,13 @@ class Loader:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         threading.Thread(target=self._disk, name="disk", daemon=True).start()
 
-    def fetch(self, path: Path, done: Callable[[Loaded | Unplayable], None]) -> Ticket:
-        """Load the loop at `path`, preparing it first where it never was; `done` is called on the reactor."""
+    def fetch(
+        self, path: Path, done: Callable[[Loaded | Unplayable], None], card: Card | None = None, urgent: bool = True
+    ) -> Ticket:
+        """Load the loop at `path`, preparing it first where it never was; `done` is called on the reactor.
+
+        A `card` is ordered, in a hurry if `urgent`, and shown as soon as it is there; `done` does not wait for it.
+        """
         ticket = Ticket()
 
         def deliver(result: Loaded | Unplayable) -> None:
@@ -123,7 +133,9 @@ class Loader:
 
         def work() -> None:
             try:
-                result: Loaded | Unplayable = self._load(path, ticket)
+                if card is not None:
+                    order(self._station, path, card, urgent=urgent)
+                result: Loaded | Unplayable = self._load(path, card, ticket)
             except Unplayable as reason:
                 result = reason
             except (SourceMissing, LoopDamaged) as reason:
@@ -136,14 +148,23 @@ class Loader:
         threading.Thread(target=work, name=f"fetch {path.name}", daemon=True).start()
         return ticket
 
-    def warm(self, path: Path) -> None:
-        """Have a loop prepared that will be wanted soon."""
+    def warm(self, path: Path, card: Card | None = None) -> None:
+        """Have a loop prepared, and its card, that will be wanted soon."""
 
         def done(result: Loaded | Unplayable) -> None:
             if isinstance(result, Loaded):
                 self.release(result.cursor)
 
-        self.fetch(path, done)
+        self.fetch(path, done, card, urgent=False)
+
+    def dress(self, loaded: Loaded, card: Card | None) -> None:
+        """Show a loop that is loaded with this card, or with none, as soon as may be."""
+        reader = self._readers.get(loaded.cursor)
+        if reader is None:
+            return
+        if card is not None:
+            order(self._station, loaded.path, card, urgent=True)
+        reader.dressed.wear(card)
 
     def release(self, cursor: Cursor) -> None:
         """A cursor that won't be shown any more."""
@@ -203,7 +224,7 @@ class Loader:
 
         self._jobs.put(read)
 
-    def _load(self, path: Path, ticket: Ticket) -> Loaded:
+    def _load(self, path: Path, card: Card | None, ticket: Ticket) -> Loaded:
         station = self._station
         told = False
         while True:
@@ -211,11 +232,11 @@ class Loader:
                 source = catalog.identify(path, station.library, station.loops)
                 directory = catalog.prepared_dir(station.library, station.profile, source.sha256)
                 try:
-                    return self._whole(path, source, open_loop(directory))
+                    return self._whole(path, source, open_loop(directory), card)
                 except LoopDamaged:
                     if directory.exists():
                         directory.rename(directory.with_name(f"{directory.name}.damaged-{time.time_ns()}"))
-                loaded = self._prepare(path, source, ticket)
+                loaded = self._prepare(path, source, card, ticket)
                 if loaded is not None:
                     return loaded
             except (NotNow, ipc.PeerDown, OSError) as reason:
@@ -226,7 +247,7 @@ class Loader:
             if ticket.cancelled:
                 raise Unplayable("not wanted any more")
 
-    def _prepare(self, path: Path, source: catalog.Source, ticket: Ticket) -> Loaded | None:
+    def _prepare(self, path: Path, source: catalog.Source, card: Card | None, ticket: Ticket) -> Loaded | None:
         """Ask for a loop to be prepared at once; a cursor that follows it, or None when it is ready by now."""
         message = {"op": "prepare", "path": os.fspath(path), "profile": self._station.profile.name}
         message["fingerprint"] = self._station.profile.fingerprint()
@@ -240,7 +261,7 @@ class Loader:
                 # Two views of the same files: one for each of the threads that will read them.
                 growing, follower = (GrowingLoop(Path(answer["dir"])) for _ in range(2))
                 if self._outruns(growing, ticket):
-                    return self._growing(path, source, growing, follower, ticket)
+                    return self._growing(path, source, growing, follower, card, ticket)
                 growing.close()
                 follower.close()
                 # Too slow to be followed: the next answer comes when it is ready.
@@ -267,13 +288,23 @@ class Loader:
             time.sleep(_FOLLOW_SECONDS)
         return False
 
-    def _whole(self, path: Path, source: catalog.Source, loop: PreparedLoop) -> Loaded:
-        cursor = Cursor(loop.avcc, loop.read_gop(0, entry=True), self._refill)
-        self._readers[cursor] = Reader(loop, self._station)
+    def _whole(self, path: Path, source: catalog.Source, loop: PreparedLoop, card: Card | None) -> Loaded:
+        reader = Reader(loop, self._station)
+        reader.dressed.wear(card)
+        first = reader.dressed.gop(0, loop, entry=True)
+        cursor = Cursor(loop.avcc, first or loop.read_gop(0, entry=True), self._refill)
+        cursor.dressed = first is not None
+        self._readers[cursor] = reader
         return Loaded(path, cursor, source)
 
     def _growing(
-        self, path: Path, source: catalog.Source, growing: GrowingLoop, follower: GrowingLoop, ticket: Ticket
+        self,
+        path: Path,
+        source: catalog.Source,
+        growing: GrowingLoop,
+        follower: GrowingLoop,
+        card: Card | None,
+        ticket: Ticket,
     ) -> Loaded:
         """A cursor on a growing loop. `follower` lengthens its first GOP, frame by frame; the rest goes by GOPs."""
         first = growing.read_part(0, entry=True)
@@ -281,7 +312,8 @@ class Loader:
         if avcc is None or not first:
             raise LoopDamaged("its preparation gave no frames")
         cursor = Cursor(avcc, first, self._refill, growing=True)
-        self._readers[cursor] = Reader(growing, self._station)
+        self._readers[cursor] = reader = Reader(growing, self._station)
+        reader.dressed.wear(card)
 
         def lengthen() -> None:
             have = len(first)

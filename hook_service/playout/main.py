@@ -64,6 +64,7 @@ class Playout:
                 "status": self._status,
                 "switch": self._switch,
                 "warm": self._warm,
+                "card": self._card,
                 "lineup": self._lineup,
                 "moved": self._moved,
             },
@@ -227,6 +228,9 @@ class Playout:
     def _warm(self, message: Message) -> Message:
         self._programme.warm(message)
         return {}
+
+    def _card(self, message: Message) -> Message:
+        return {"shown": self._programme.card(message)}
 
     def _status(self, _message: Message) -> Message:
         line = self._lines.current

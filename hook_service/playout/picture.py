@@ -39,6 +39,8 @@ class Cursor:
         self.avcc = avcc
         self.growing = growing
         self.failed: str | None = None
+        self.dressed = False
+        """Whether the GOP that was loaded last carries a card; for the loader."""
         self.next_gop = 1
         """The number of the GOP to load next; for the loader."""
         self._gop: Sequence[Frame] = first

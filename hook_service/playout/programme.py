@@ -18,6 +18,7 @@ from hook_service.playout.control import BadRequest, Message
 from hook_service.playout.loops import Loaded, Loader, Ticket, Unplayable
 from hook_service.playout.picture import SLATE, Cursor, Item, Picture, Reason, Still
 from hook_service.playout.reactor import Reactor
+from hook_service.playout.wardrobe import Card, card_of
 from hook_service.settings import Station
 
 _log = logging.getLogger("radio.programme")
@@ -74,7 +75,8 @@ class Programme:
     def switch(self, message: Message) -> None:
         """Show another loop: `loop`, `play_id`, `default`, `at` (unix seconds or null) instead of what is due.
 
-        `loop` null shows the slate, until the next switch. `request_id` is what the log is to name.
+        `loop` null shows the slate, until the next switch. `request_id` is what the log is to name. `card` is laid
+        over the loop as soon as it is made, which nothing waits for.
         """
         loop = SLATE if message.get("loop", "") is None else str(self._path(message, "loop"))
         default = self._path(message, "default") if message.get("default") else self._station.default_loop
@@ -84,9 +86,10 @@ class Programme:
                 raise BadRequest(f"{name} is not a string")
         if at is not None and (isinstance(at, bool) or not isinstance(at, int | float) or not abs(at) < _LATEST):
             raise BadRequest("at is not a time; give unix seconds or null")
+        card = _card(message)
         self._supersede()
         changed_default = str(default) != self._wanted.default
-        self._wanted = state.OnAir(loop, str(default), play_id, request_id)
+        self._wanted = state.OnAir(loop, str(default), play_id, request_id, card)
         self._pending_play = play_id
         self._loader.later(partial(state.save_on_air, self._state_file, self._wanted))
         if changed_default:
@@ -94,8 +97,21 @@ class Programme:
         self._fetch("switch", at=self._slot_at(at))
 
     def warm(self, message: Message) -> None:
-        """Have `loop` prepared before it is due."""
-        self._loader.warm(self._path(message, "loop"))
+        """Have `loop` prepared before it is due, with its `card`."""
+        self._loader.warm(self._path(message, "loop"), _card(message))
+
+    def card(self, message: Message) -> bool:
+        """Show what was asked for last with another card, or with none; whether that is still the play `play_id`."""
+        card, wanted = _card(message), self._wanted
+        if message.get("play_id") != wanted.play_id:
+            return False
+        wanted.card = card
+        self._loader.later(partial(state.save_on_air, self._state_file, wanted))
+        for item in (self.picture.item, self.picture.next):
+            loaded = self._loaded.get(item.cursor) if item is not None and isinstance(item.cursor, Cursor) else None
+            if loaded is not None and item is not None and (item.loop, item.play_id) == (wanted.loop, wanted.play_id):
+                self._loader.dress(loaded, card)
+        return True
 
     def watch(self) -> None:
         """To be called every second: looks after the loop on the air and what could not be shown."""
@@ -121,6 +137,7 @@ class Programme:
                 "play_id": item.play_id,
                 "reason": item.reason,
                 "preparing": isinstance(item.cursor, Cursor) and item.cursor.growing,
+                "card": isinstance(item.cursor, Cursor) and item.cursor.dressed,
             },
             "wanted": {"loop": self._wanted.loop, "default": self._wanted.default},
             "next": {"loop": following.loop, "play_id": following.play_id} if following else None,
@@ -148,7 +165,8 @@ class Programme:
             if reason != "recovered":  # it can't be lost
                 self._reactor.post(partial(self._slate_instead, wanted, reason, at))
             return
-        self._ticket = self._loader.fetch(Path(wanted.loop), partial(self._fetched, wanted, reason, at))
+        done = partial(self._fetched, wanted, reason, at)
+        self._ticket = self._loader.fetch(Path(wanted.loop), done, wanted.card)
 
     def _slate_instead(self, wanted: state.OnAir, reason: Reason, at: int) -> None:
         if wanted is self._wanted:
@@ -236,6 +254,7 @@ class Programme:
             play_id=item.play_id,
             loop=item.loop,
             reason=item.reason,
+            card=isinstance(item.cursor, Cursor) and item.cursor.dressed,
             publisher_pid=self._publisher_pid(),
             request_id=item.request_id,
         )
@@ -277,3 +296,10 @@ class Programme:
         if isinstance(cursor, Cursor):
             self._loaded.pop(cursor, None)
             self._loader.release(cursor)
+
+
+def _card(message: Message) -> Card | None:
+    try:
+        return card_of(message.get("card"))
+    except ValueError as error:
+        raise BadRequest(str(error)) from None

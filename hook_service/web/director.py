@@ -23,6 +23,7 @@ from hook_service.tracks.policies import Policies, is_known
 from hook_service.tracks.resolver import Resolver
 from hook_service.tracks.scenes import Title
 from hook_service.tracks.story import Story
+from hook_service.web.cards import Cards
 from hook_service.web.casting import Casting
 from hook_service.web.chronicle import Chronicle, Recorder, about
 from hook_service.web.follower import Follower
@@ -41,7 +42,7 @@ class Director:
 
     `run` is the directory of the processes' sockets, `resolver` gives one for the mappings as they are now,
     `switch_delay` is in seconds, `names` are what else the station is called, `alive_before` is when a process before
-    this one was last alive (Unix seconds).
+    this one was last alive (Unix seconds). `cards` gives each track its card; None: there are none.
     """
 
     def __init__(
@@ -57,10 +58,14 @@ class Director:
         policies: Policies | None = None,
         names: Collection[str] = (),
         alive_before: float | None = None,
+        cards: Cards | None = None,
     ) -> None:
         self.station = station
         playout = run / f"playout-{station}.sock"
-        self._orders = Orders(playout, pause=self._pause, complain=self._complain)
+        self._cards = cards
+        self._bare: str | None = None
+        """The play whose card was taken off, since what it says is over."""
+        self._orders = Orders(playout, pause=self._pause, complain=self._complain, card=self._card)
         self._memory = memory
         self._resolver = resolver
         self._metrics = metrics
@@ -171,6 +176,17 @@ class Director:
         log.info("Loop ordered by hand", extra={"context": context})
         return answer
 
+    def nudge(self) -> None:
+        """Look again at what is to be made ready: something that was waited for is there."""
+        with self._wake:
+            self._told = True
+            self._wake.notify_all()
+
+    def _card(self, play: Play) -> dict[str, Any] | None:
+        if self._cards is None or not play.resolution.loop or play.play_id == self._bare:
+            return None
+        return self._cards.of(play.event)[0]
+
     def _known(self, event: TrackEvent) -> bool:
         return is_known(self._resolver(), self._policies, event)
 
@@ -243,6 +259,10 @@ class Director:
             with self._wake:
                 decisions = self._story.due(time.time())
             plays = [self._casting.play(decision) for decision in decisions]
+            for decision, play in zip(decisions, plays, strict=True):
+                # The loop stays, but no longer for the track that its card names.
+                if play is None and (decision.kind in ("ended", "offline") or decision.event.is_live):
+                    self._bare = next(reversed(self._memory.plays), None)
             self._keep()
         return [play for play in plays if play is not None]
 
@@ -255,9 +275,16 @@ class Director:
         """Announce the loops of what comes."""
         with self._wake:
             coming = self._story.coming()
-        newest, loops = self._newest(), self._casting.loops(coming)
+        newest = self._newest()
         shown = newest.resolution.loop if newest is not None else None
-        self._orders.announce(loop for loop in loops if loop != shown)
+        pictures: list[tuple[str, dict[str, Any] | None]] = []
+        for loop, event in self._casting.pictures(coming):
+            card = self._cards.of(event)[0] if self._cards is not None else None
+            if loop != shown or card is not None:
+                pictures.append((loop, card))
+        self._orders.announce(pictures)
+        if newest is not None and self._cards is not None and self._cards.of(newest.event)[1]:
+            self._orders.dress(newest, self._card(newest))
 
     def _newest(self) -> Play | None:
         with self._chronicle.lock:

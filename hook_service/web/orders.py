@@ -13,6 +13,7 @@ from hook_service.web.chronicle import about
 from hook_service.web.plays import Play
 
 RETRY_FIRST, RETRY_LAST = 0.25, 5.0
+Card = dict[str, Any]
 GIVE_UP = 900.0
 """Seconds that a switch is tried for while the playout is away: by then its track is over."""
 
@@ -23,7 +24,7 @@ class Orders:
     """For one playout.
 
     `pause(seconds)` waits, and says whether something newer is to be done instead; `complain(play, what, severity,
-    message, why)` is told of what went wrong.
+    message, why)` is told of what went wrong. `card(play)` is the card of a play, as far as it is known.
     """
 
     def __init__(
@@ -32,14 +33,19 @@ class Orders:
         *,
         pause: Callable[[float], bool],
         complain: Callable[[Play, str, str, str, str], None],
+        card: Callable[[Play], Card | None] = lambda _: None,
     ) -> None:
         self._playout = playout
         self._pause = pause
         self._complain = complain
-        self._announced: set[str] = set()
+        self._card = card
+        self._announced: set[tuple[str, str | None]] = set()
+        self._worn: tuple[str, str | None] | None = None
+        """The play that was ordered last, and the key of its card."""
 
     def send(self, play: Play) -> None:
         """Give the playout the switch; tries until it takes it, something newer is due, or the track must be over."""
+        card = self._card(play)
         message = {
             "op": "switch",
             "play_id": play.play_id,
@@ -47,7 +53,9 @@ class Orders:
             "default": play.resolution.default,
             "at": play.at,
             "request_id": play.request_id,
+            "card": card,
         }
+        self._worn = (play.play_id, _key(card))
         wait = RETRY_FIRST
         while True:
             try:
@@ -84,21 +92,38 @@ class Orders:
         log.info("Switch is ordered again", extra={"context": about(play)})
         self.send(play)
 
-    def announce(self, loops: Iterable[str]) -> None:
-        """Have loops prepared, and read, before they are due. Each is announced once while it is among them."""
-        wanted = list(loops)
+    def dress(self, play: Play, card: Card | None) -> None:
+        """Have the play that was ordered last shown with this card, where it has another one, or none."""
+        worn = (play.play_id, _key(card))
+        if worn == self._worn:
+            return
+        try:
+            ipc.request(self._playout, {"op": "card", "play_id": play.play_id, "card": card})
+        except ipc.PeerDown as error:
+            log.debug("Card not ordered", extra={"context": {"why": error.why}})
+        else:
+            self._worn = worn
+
+    def announce(self, pictures: Iterable[tuple[str, Card | None]]) -> None:
+        """Have loops, and their cards, prepared and read before they are due; each once while it is among them."""
+        wanted = {(loop, _key(card)): card for loop, card in pictures}
         self._announced.intersection_update(wanted)
-        for loop in wanted:
-            if loop in self._announced:
+        for picture, card in wanted.items():
+            if picture in self._announced:
                 continue
             try:
-                ipc.request(self._playout, {"op": "warm", "loop": loop})
+                ipc.request(self._playout, {"op": "warm", "loop": picture[0], "card": card})
             except ipc.PeerDown as error:
                 log.debug("Next loop not announced", extra={"context": {"why": error.why}})
                 return
-            self._announced.add(loop)
+            self._announced.add(picture)
 
     def show(self, loop: str, default: str, request_id: str) -> dict[str, Any]:
         """Show a loop now; the playout's answer. Raises ipc.PeerDown."""
+        self._worn = None
         message = {"op": "switch", "play_id": None, "loop": loop, "default": default, "at": None}
         return ipc.request(self._playout, {**message, "request_id": request_id})
+
+
+def _key(card: Card | None) -> str | None:
+    return None if card is None else str(card["key"])
