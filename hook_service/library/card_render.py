@@ -160,8 +160,8 @@ def _line(
     }
     under = Markup("")
     if shadow:
-        dark = Markup('fill="#000" fill-opacity="0.6" stroke="#000" stroke-opacity="0.5" stroke-width="4" stroke-linejoin="round"')
-        under = element.format(x=x, paint=dark, **values)
+        edge = 'stroke="#000" stroke-opacity="0.5" stroke-width="4" stroke-linejoin="round"'
+        under = element.format(x=x, paint=Markup(f'fill="#000" fill-opacity="0.6" {edge}'), **values)  # noqa: S704
     return under + element.format(x=x, paint=Markup('fill="{}"').format(fill), **values)
 
 

@@ -33,6 +33,8 @@ class Track:
     playlist: str = "default"
     loop: str | None = None
     song_id: str | None = None
+    art: str | None = None
+    """Where its cover is; an address that nobody answers at where not given."""
 
     @property
     def text(self) -> str:
@@ -97,12 +99,13 @@ def body(
     played_at: int | None = None,
     name: str = "Demo FM",
     online: bool = True,
+    next: Track | None = None,
 ) -> dict[str, Any]:
     """A webhook's body for a song that begins now. `played_at` is 5 s after the song's real start."""
     at = time.time()
     start = at if played_at is None else played_at - PLAYBACK_DELAY
     row = Row(next_row() if sh_id is None else sh_id, start, track)
-    entity = document(Snapshot(station, name=name, row=row, history=[row]), at, "event")
+    entity = document(Snapshot(station, name=name, row=row, history=[row], next=next), at, "event")
     return {**entity, "is_online": online}
 
 
@@ -200,7 +203,7 @@ def _song(now: Snapshot, track: Track, library: bool) -> dict[str, Any]:
     art = f"{SITE}/api/station/{now.station}/art/{media}-1760000000.jpg" if library else f"{SITE}/static/img/art.jpg"
     return {
         "text": track.text, "artist": track.artist, "title": track.title, "album": track.album, "genre": "",
-        "isrc": "", "lyrics": "", "id": track.id, "art": art,
+        "isrc": "", "lyrics": "", "id": track.id, "art": track.art or art,
         # An empty list, not an object, is what an installation without custom fields sends.
         "custom_fields": fields or [],
     }  # fmt: skip
