@@ -21,14 +21,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from . import card_text
-from .card import Card
+from .card import SHIPPED, SUFFIX, Card, template_file
 from .child import Child, ChildFailed
 from .errors import NotNow, Refused
 from .ffmpeg import reading
 from .probe import last_line
 from .profiles import Profile
 
-__all__ = ["ART_TYPES", "Drawn", "art_demuxer", "draw", "svg"]
+__all__ = ["ART_TYPES", "Drawn", "art_demuxer", "draw", "fault", "svg"]
 
 _ART_SIDE = 512
 _ART_BYTES = 5 << 20
@@ -95,6 +95,21 @@ def draw(
                 raise NotNow("rsvg-convert is missing: install librsvg2-bin") from error
             raise Refused(f"the card's template can't be drawn: {error.why or text}") from error
     return Drawn(png, *_bounds(png, profile, nice, cancel))
+
+
+def fault(name: str, own: Path, profile: Profile) -> str | None:
+    """What is wrong with a design, for the operator; None where a card can be made of it."""
+    file = template_file(name, own)
+    if file is None:
+        known = sorted(
+            {path.name.removesuffix(SUFFIX) for place in (SHIPPED, own) for path in place.glob(f"*{SUFFIX}")}
+        )
+        return f"there is no design {name!r}; use one of {', '.join(known)}, or put {name}{SUFFIX} into {own}"
+    try:
+        svg(Card(name, "", "Artist", "Title", "Album", None, 2), file.read_text(encoding="utf-8"), None, profile)
+    except (Refused, OSError, UnicodeDecodeError) as error:
+        return f"{file}: {error}"
+    return None
 
 
 def svg(card: Card, template: str, art: Art | None, profile: Profile) -> str:

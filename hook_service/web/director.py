@@ -63,8 +63,8 @@ class Director:
         self.station = station
         playout = run / f"playout-{station}.sock"
         self._cards = cards
-        self._bare: str | None = None
-        """The play whose card was taken off, since what it says is over."""
+        self._bare = False
+        """Whether the loop was left on the air when the track that its card names was over."""
         self._orders = Orders(playout, pause=self._pause, complain=self._complain, card=self._card)
         self._memory = memory
         self._resolver = resolver
@@ -183,7 +183,7 @@ class Director:
             self._wake.notify_all()
 
     def _card(self, play: Play) -> dict[str, Any] | None:
-        if self._cards is None or not play.resolution.loop or play.play_id == self._bare:
+        if self._cards is None or not play.resolution.loop:
             return None
         return self._cards.of(play.event)[0]
 
@@ -260,9 +260,10 @@ class Director:
                 decisions = self._story.due(time.time())
             plays = [self._casting.play(decision) for decision in decisions]
             for decision, play in zip(decisions, plays, strict=True):
-                # The loop stays, but no longer for the track that its card names.
-                if play is None and (decision.kind in ("ended", "offline") or decision.event.is_live):
-                    self._bare = next(reversed(self._memory.plays), None)
+                if play is not None:
+                    self._bare = False
+                elif decision.kind in ("ended", "offline") or decision.event.is_live:
+                    self._bare = True
             self._keep()
         return [play for play in plays if play is not None]
 
@@ -283,7 +284,9 @@ class Director:
             if loop != shown or card is not None:
                 pictures.append((loop, card))
         self._orders.announce(pictures)
-        if newest is not None and self._cards is not None and self._cards.of(newest.event)[1]:
+        if self._bare:
+            self._orders.undress()
+        elif newest is not None and self._cards is not None and self._cards.of(newest.event)[1]:
             self._orders.dress(newest, self._card(newest))
 
     def _newest(self) -> Play | None:

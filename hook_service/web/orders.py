@@ -94,11 +94,19 @@ class Orders:
 
     def dress(self, play: Play, card: Card | None) -> None:
         """Have the play that was ordered last shown with this card, where it has another one, or none."""
-        worn = (play.play_id, _key(card))
+        self._wear(play.play_id, card)
+
+    def undress(self) -> None:
+        """Have the play that was ordered last shown without its card."""
+        if self._worn is not None:
+            self._wear(self._worn[0], None)
+
+    def _wear(self, play_id: str, card: Card | None) -> None:
+        worn = (play_id, _key(card))
         if worn == self._worn:
             return
         try:
-            ipc.request(self._playout, {"op": "card", "play_id": play.play_id, "card": card})
+            ipc.request(self._playout, {"op": "card", "play_id": play_id, "card": card})
         except ipc.PeerDown as error:
             log.debug("Card not ordered", extra={"context": {"why": error.why}})
         else:
