@@ -146,7 +146,7 @@ def _report(part: Part, seen: _Seen, analysis: Analysis, whole: Continuity, orig
         )
     )
     part.notes.append(
-        f"{worn} of {changes} changes entered with their card. Each was announced one track, {_EVERY:g} s, ahead; half of "
+        f"{worn} of {changes} entered with their card. Each was announced one track, {_EVERY:g} s, ahead; half of "
         f"the loops use their bitrate. Captured at the platform and decoded whole: {whole.video} pictures in "
         f"{whole.seconds:.0f} s."
     )
