@@ -26,6 +26,7 @@ def _plan(host: Host, shortcode: str) -> dict[str, Any]:
         "audio_url": station.audio.url,
         "audio_fallback": str(loops / station.audio.fallback) if station.audio.fallback else None,
         "default_loop": str(loops / station.default_loop),
+        "crossfade": station.transition == "crossfade",
         "loops": str(loops),
         "library": str(host.paths.library),
         "state": str(host.paths.state),

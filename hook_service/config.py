@@ -186,6 +186,7 @@ class Station(Section):
     default_loop: LoopName = "default.mp4"
     dayparts: list[Daypart] = Field(default_factory=list)
     switch_delay: Seconds = Field(3.0, ge=0, le=120)
+    transition: Literal["cut", "fade", "crossfade"] = "fade"
     fade_in: Seconds = Field(1.0, ge=0, le=2)
     azuracast: AzuraCast | None = None
     policies: Policies = Policies()
@@ -200,6 +201,15 @@ class Station(Section):
         except (KeyError, ValueError, OSError):
             raise ValueError(f"{value!r} is not a time zone; write one such as Europe/Berlin or UTC") from None
         return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Station:
+        # `fade_in: 0` alone has always been a cut.
+        if self.transition == "cut" and "fade_in" in self.model_fields_set and self.fade_in:
+            raise ValueError("fade_in: has no effect on a cut; remove it, or write transition: fade")
+        if self.transition == "fade" and "transition" in self.model_fields_set and not self.fade_in:
+            raise ValueError("transition: a fade of 0 s is a cut; write transition: cut, or a fade_in above 0")
+        return self
 
     @model_validator(mode="after")
     def _backups(self) -> Station:
@@ -305,7 +315,7 @@ class Host(Section):
     def station_profile(self, shortcode: str) -> Profile:
         """The profile of a station, with its fade."""
         station = self.stations[shortcode]
-        return self.profile(station.profile, station.fade_in)
+        return self.profile(station.profile, 0.0 if station.transition == "cut" else station.fade_in)
 
     def missing_credentials(self, keys: bool = True) -> list[str]:
         """A line for each secret that the configuration needs and that is missing or can't be read.

@@ -43,6 +43,8 @@ class Station:
     relay_rtmp: str
     relay_stat: str
     destinations: tuple[Destination, ...]
+    crossfade: bool = False
+    """Whether a loop gives way to the next in a crossfade where that can be had in time."""
 
     @property
     def playout_socket(self) -> Path:
@@ -75,6 +77,7 @@ def from_plan(plan: dict[str, Any]) -> Station:
         audio_fallback=Path(plan["audio_fallback"]) if plan["audio_fallback"] else None,
         relay_rtmp=plan["relay_rtmp"],
         relay_stat=plan["relay_stat"],
+        crossfade=plan["crossfade"],
         destinations=tuple(Destination(**destination) for destination in plan["destinations"]),
         **paths,
     )

@@ -295,3 +295,31 @@ def body_command(
     if overlay is not None and overlay.frames is not None:
         limit = overlay.frames
     return _command(fd, media, _pictures(profile, media, overlay), options, limit, target, overlay)
+
+
+def crossfade_command(
+    fds: tuple[int, int], skip: int, frames: int, profile: Profile, encoder_name: str, target: str, threads: int
+) -> list[str]:
+    """One GOP of `frames` pictures in which the first of two streams of this profile gives way to the second.
+
+    `fds` are descriptors of FLV. Of the first one, `skip` pictures are left out.
+    """
+    rate = f"{profile.fps_num}/{profile.fps_den}"
+    steady = f"settb={profile.fps_den}/{profile.fps_num},setpts=N,fps={rate}"
+    chain = (
+        f"[0:v:0]trim=start_frame={skip}:end_frame={skip + frames},{steady}[a];"
+        f"[1:v:0]trim=end_frame={frames},{steady},"
+        # As an overlay that grows opaque, a fraction of what `xfade` costs.
+        f"format=yuva420p,fade=t=in:start_frame=0:nb_frames={frames}:alpha=1[b];"
+        "[a][b]overlay=format=yuv420:eof_action=endall,format=yuv420p,setsar=1,"
+        "setparams=field_mode=prog:range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709[v]"
+    )
+    return [
+        *("ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-xerror", "-y"),
+        *("-progress", "pipe:1", "-stats_period", "0.25"),
+        *(option for fd in fds for option in reading(fd, "flv")),
+        *("-filter_complex", chain, "-map", "[v]", "-frames:v", str(frames)),
+        *encoder(profile, encoder_name, profile.video_kbps, entry=True, threads=threads),
+        *_FLV,
+        f"file:{target}",
+    ]

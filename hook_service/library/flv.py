@@ -11,13 +11,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["FILE_HEADER", "Frame", "LoopDamaged", "Tag", "frames_of", "is_keyframe", "nal_types", "scan"]
+__all__ = [
+    "FILE_HEADER",
+    "SEQUENCE_HEADER",
+    "Frame",
+    "LoopDamaged",
+    "Tag",
+    "as_frame",
+    "frames_of",
+    "is_keyframe",
+    "nal_types",
+    "one_gop",
+    "scan",
+    "tag",
+]
 
 FILE_HEADER = b"FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00"
 TAG_HEADER = 11
 TAG_TRAILER = 4
 VIDEO = 9
-_SEQUENCE_HEADER = b"\x17\x00\x00\x00\x00"
+SEQUENCE_HEADER = b"\x17\x00\x00\x00\x00"
 _KEYFRAME = b"\x17\x01\x00\x00\x00"
 _INTER = b"\x27\x01\x00\x00\x00"
 NAL_IDR = 5
@@ -43,7 +56,7 @@ class Tag(NamedTuple):
     @property
     def is_header(self) -> bool:
         """Whether this is the AVC sequence header (the body after five bytes is the decoder configuration record)."""
-        return self.body[:5] == _SEQUENCE_HEADER
+        return self.body[:5] == SEQUENCE_HEADER
 
     @property
     def is_keyframe(self) -> bool:
@@ -71,7 +84,7 @@ def scan(data: bytes, offset: int = 0) -> Iterator[Tag]:
         if int.from_bytes(data[end - TAG_TRAILER : end], "big") != TAG_HEADER + size:
             raise LoopDamaged(f"the tag at byte {offset} does not repeat its size")
         body = bytes(data[offset + TAG_HEADER : end - TAG_TRAILER])
-        if body[:5] not in (_SEQUENCE_HEADER, _KEYFRAME, _INTER):
+        if body[:5] not in (SEQUENCE_HEADER, _KEYFRAME, _INTER):
             raise LoopDamaged(f"the tag at byte {offset} is not a frame of AVC without B-frames")
         yield Tag(offset, end, body)
         offset = end
@@ -111,3 +124,18 @@ def frames_of(data: bytes) -> list[Frame]:
     if not frames[0][1] or any(key for _, key in frames[1:]):
         raise LoopDamaged("keyframes are not where the index says")
     return frames
+
+
+def one_gop(data: bytes) -> tuple[bytes, list[Frame]]:
+    """Decoder configuration and frames of a whole file that holds one GOP. Raises LoopDamaged for any other."""
+    head = next(scan(data, len(FILE_HEADER)), None) if data.startswith(FILE_HEADER) else None
+    if head is None or not head.is_header:
+        raise LoopDamaged("does not begin with a sequence header")
+    return head.body[len(SEQUENCE_HEADER) :], frames_of(data[head.end :])
+
+
+def tag(milliseconds: int, body: bytes) -> bytes:
+    """A video tag with this time and body."""
+    time = (milliseconds & 0xFFFFFF).to_bytes(3, "big") + bytes([milliseconds >> 24 & 0xFF])
+    head = bytes([VIDEO]) + len(body).to_bytes(3, "big") + time + b"\0\0\0"
+    return head + body + (len(head) + len(body)).to_bytes(TAG_TRAILER, "big")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 
 from . import catalog
 from .basics import ensure_basics, prepare_audio
+from .crossfade import Change, render
 from .dress import Dress, prune, touch
 from .encode import Job, is_whole, prepare
-from .errors import LibraryError, Refused
+from .errors import LibraryError, NotNow, Refused
 from .profiles import Profile
 
 __all__ = ["Preparer"]
@@ -34,6 +36,7 @@ class Preparer:
         self.profiles = tuple(dict.fromkeys(profiles))
         self._guard = threading.Condition()
         self._jobs: dict[tuple[str, str], list[Job]] = {}
+        self._crossfades: dict[Change, Path | None] = {}
         self._slots = {
             True: threading.BoundedSemaphore(max(2, os.cpu_count() or 1)),
             False: threading.BoundedSemaphore(1),
@@ -107,6 +110,42 @@ class Preparer:
     def prepare_audio(self, path: Path, kbps: int) -> Path:
         """Prepare a fallback audio and return its file. Blocks; raises LibraryError."""
         return prepare_audio(path, self.library, kbps, within=self.loops)
+
+    def crossfade(self, change: Change, within: float, on_encoding: Callable[[Path], None] = lambda _: None) -> Path:
+        """The file of a crossfade, see `render`; blocks for `within` seconds at most.
+
+        Raises NotNow where it takes longer, LibraryError or Cancelled.
+        """
+        until = time.monotonic() + within
+        with self._guard:
+            # Asked for twice, it is made once: when the switch is foretold, and when it is ordered.
+            if not self._guard.wait_for(lambda: self._crossfades.get(change, change) is not None, within):
+                raise NotNow("another is at work on it")
+            growing = self._crossfades.get(change)
+        if growing is not None:
+            on_encoding(growing)
+        with self._guard:
+            if not self._guard.wait_for(lambda: change not in self._crossfades, max(0.0, until - time.monotonic())):
+                raise NotNow("another is at work on it")
+            self._crossfades[change] = None
+
+        def begun(file: Path) -> None:
+            with self._guard:
+                self._crossfades[change] = file
+                self._guard.notify_all()
+            on_encoding(file)
+
+        try:
+            if not self._slots[True].acquire(timeout=max(0.0, until - time.monotonic())):
+                raise NotNow("loops that are wanted on the air are being prepared")
+            try:
+                return render(self.library, change, until - time.monotonic(), self._stopping, begun)
+            finally:
+                self._slots[True].release()
+        finally:
+            with self._guard:
+                del self._crossfades[change]
+                self._guard.notify_all()
 
     @contextmanager
     def _registered(self, job: Job) -> Iterator[None]:

@@ -140,6 +140,10 @@ def prune(library: Path, profiles: Sequence[Profile], items: Sequence[Item], kee
             elif time.time() - mark.stat().st_mtime > keep_days * 86400:
                 shutil.rmtree(directory)
                 gone += 1
+    used = {profile.fingerprint() for profile in profiles}
+    for place in library.glob("crossfades/*"):
+        if place.name not in used:
+            shutil.rmtree(place, ignore_errors=True)
     for memory in (*library.glob("sources/*.json"), *library.glob("refused/*.json")):
         with contextlib.suppress(OSError):
             # Cheap to make again, so age alone decides, except that a refusal in use is kept.

@@ -9,6 +9,9 @@ One JSON object a line:
   `refused`.
 - `{"op":"retry","path":…}` makes a refused file be tried again: `{"state":"ready"}`.
 - `{"op":"audio","path":…,"kbps":…}` is answered by `{"state":"ready","file":…}` or `refused`.
+- `{"op":"crossfade","profile":…,"fingerprint":…,"from":DIR,"frame":N,"to":DIR,"within":SECONDS}` is answered by
+  `{"state":"encoding","file":…}` as soon as there is something to follow, then by `{"state":"ready","file":…}`, one
+  GOP in which a prepared loop gives way to another from its frame N on, or by `refused`.
 - `{"op":"status"}` and `{"op":"loops"}` are answered by what the service says about itself and about every file.
 """
 
@@ -27,6 +30,7 @@ from typing import Any
 from . import catalog
 from .card import Card, card_from
 from .child import Cancelled
+from .crossfade import Change
 from .dress import Dress
 from .errors import LibraryError, Refused
 from .preparer import Preparer
@@ -37,6 +41,8 @@ __all__ = ["UrgentLane"]
 log = logging.getLogger("radio.library")
 Message = dict[str, Any]
 _LINE_LIMIT = 16 << 10
+# A switch that is due later than that need not be asked for in a hurry.
+_CROSSFADE_SECONDS = 60
 
 
 class UrgentLane(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -108,6 +114,8 @@ class _Client(socketserver.StreamRequestHandler):
                 self._attempt(lambda: self._retry(message))
             case "audio":
                 self._attempt(lambda: {"file": self._audio(message)})
+            case "crossfade":
+                self._attempt(lambda: {"file": self._crossfade(message)})
             case other:
                 self._say({"state": "refused", "reason": f"unknown op {other!r}", "again": False})
 
@@ -155,17 +163,42 @@ class _Client(socketserver.StreamRequestHandler):
             raise LibraryError("kbps is not a number from 32 to 320")
         return str(self.server.preparer.prepare_audio(_path(message), kbps))
 
+    def _crossfade(self, message: Message) -> str:
+        preparer = self.server.preparer
+        fingerprint = message.get("fingerprint")
+        profile = preparer.profile(str(message.get("profile", "")), fingerprint=str(fingerprint))
+        outgoing, incoming = (_prepared(message, key, preparer.library) for key in ("from", "to"))
+        frame, within = message.get("frame"), message.get("within")
+        if isinstance(frame, bool) or not isinstance(frame, int):
+            raise LibraryError("frame is not a number")
+        if isinstance(within, bool) or not isinstance(within, int | float) or not 0 < within <= _CROSSFADE_SECONDS:
+            raise LibraryError(f"within is not a number of seconds up to {_CROSSFADE_SECONDS}")
+
+        def on_encoding(file: Path) -> None:
+            with contextlib.suppress(OSError):
+                self._say({"state": "encoding", "file": str(file)})
+
+        return str(preparer.crossfade(Change(profile, outgoing, frame, incoming), within, on_encoding))
+
     def _say(self, answer: Message) -> None:
         self.wfile.write(json.dumps(answer).encode() + b"\n")
 
 
-def _path(message: Message) -> Path:
+def _prepared(message: Message, key: str, library: Path) -> Path:
+    """A prepared loop's directory; only what lies in the library is one."""
+    path = _path(message, key)
+    if not path.resolve().is_relative_to(library.resolve()):
+        raise LibraryError(f"{key} is not in the library")
+    return path
+
+
+def _path(message: Message, key: str = "path") -> Path:
     """The file asked for. Names that are no UTF-8 come as surrogate escapes, as Python's json writes them."""
-    path = message.get("path")
+    path = message.get(key)
     if not isinstance(path, str) or not path or "\0" in path:
-        raise LibraryError("path is not the name of a file")
+        raise LibraryError(f"{key} is not the name of a file")
     try:
         os.fsencode(path)
     except UnicodeEncodeError as error:
-        raise LibraryError(f"path is not a name: {catalog.printable(Path(repr(path)))}") from error
+        raise LibraryError(f"{key} is not a name: {catalog.printable(Path(repr(path)))}") from error
     return Path(path)

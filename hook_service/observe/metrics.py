@@ -22,6 +22,7 @@ SEVERITIES = ("WARNING", "ERROR", "CRITICAL")
 WEBHOOK_RESULTS = ("accepted", "duplicate", "stale", "offline", "malformed")
 REFUSALS = ("unauthorized", "rate_limited", "unknown_station", "malformed")
 DECIDERS = ("icy", "ogg", "webhook", "sse", "poll", "policy")
+TRANSITIONS = ("cut", "fade", "crossfade")
 TELLERS = ("webhook", "sse", "poll", "icy", "ogg")
 DROPPED = ("stale", "contradicted", "over")
 OFFSET_BUCKETS = (
@@ -81,6 +82,12 @@ class Metrics:
             ["station", "decided_by"],
             registry=registry,
         )
+        self.transitions = Counter(
+            "radio_transitions",
+            "Pictures that came on the air, by how: a cut, a fade from black, or a crossfade",
+            ["station", "transition"],
+            registry=registry,
+        )
         self.source_offset = Histogram(
             "radio_source_offset_seconds",
             "How much later than its sound began a source told of a song; negative is earlier",
@@ -103,6 +110,8 @@ class Metrics:
                 self.errors.labels(station, severity)
             for decider in DECIDERS:
                 self.switches.labels(station, decider)
+            for transition in TRANSITIONS:
+                self.transitions.labels(station, transition)
             for teller in TELLERS:
                 self.source_offset.labels(station, teller)
             for reason in DROPPED:

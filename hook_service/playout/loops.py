@@ -21,7 +21,7 @@ from hook_service import ipc
 from hook_service.library import catalog
 from hook_service.library.errors import NotNow, SourceMissing
 from hook_service.library.loopfile import GrowingLoop, LoopDamaged, PreparedLoop, open_loop
-from hook_service.playout.picture import Cursor
+from hook_service.playout.picture import Cursor, Whole
 from hook_service.playout.reactor import Reactor
 from hook_service.playout.wardrobe import Card, Dressed, order
 from hook_service.settings import Station
@@ -76,7 +76,7 @@ class Reader:
                 finished = open_loop(self._loop.final)
                 self._loop.close()
                 self._loop = finished
-                cursor.growing = False
+                cursor.growing, cursor.whole = False, self.whole()
             elif self._loop.abandoned:
                 refused = catalog.refusal(self._station.library, self._loop.sha256, self._station.profile)
                 raise LoopDamaged(refused or "its preparation was given up")
@@ -84,7 +84,7 @@ class Reader:
             cursor.next_gop %= self._loop.gops
             dressed = self.dressed.gop(cursor.next_gop, self._loop)
             gop = dressed or self._loop.read_gop(cursor.next_gop)
-            cursor.dressed = dressed is not None
+            cursor.dressed, cursor.whole = dressed is not None, self.whole()
         else:
             growing = self._loop.read_gop(cursor.next_gop)
             if growing is None:
@@ -97,6 +97,13 @@ class Reader:
             raise LoopDamaged("it has no frames")
         cursor.next_gop += 1
         return gop
+
+    def whole(self) -> Whole | None:
+        """Where the loop is and how long, unless it still grows."""
+        loop, gop_frames = self._loop, self._station.profile.gop_frames
+        if not isinstance(loop, PreparedLoop):
+            return None
+        return Whole(loop.path, loop.frames, gop_frames, self.dressed.worn)
 
     def close(self) -> None:
         """Give its files back."""
@@ -220,7 +227,8 @@ class Loader:
                 text = str(reason)
                 self._reactor.post(lambda: cursor.fail(text))
             else:
-                self._reactor.post(lambda: cursor.supply(gop))
+                number = cursor.next_gop - 1
+                self._reactor.post(lambda: cursor.supply(gop, number))
 
         self._jobs.put(read)
 
@@ -295,6 +303,7 @@ class Loader:
         cursor = Cursor(loop.avcc, first or loop.read_gop(0, entry=True), self._refill)
         cursor.dressed = first is not None
         self._readers[cursor] = reader
+        cursor.whole = reader.whole()
         return Loaded(path, cursor, source)
 
     def _growing(

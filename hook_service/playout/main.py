@@ -77,7 +77,14 @@ class Playout:
         still = Still(slate.avcc, [slate.read_gop(n) for n in range(slate.gops)])
         slate.close()
         self._programme = Programme(
-            reactor, station, still, self._control.publish, self._slot_at, self._publisher_pid, self._plan
+            reactor,
+            station,
+            still,
+            self._control.publish,
+            self._slot_at,
+            self._slots_to,
+            self._publisher_pid,
+            self._plan,
         )
         self._picture: Picture = self._programme.picture
         cushion = self._mixer.cushion
@@ -167,6 +174,10 @@ class Playout:
         """The timeline's position at a time of day; now where there is none."""
         ahead = max(0.0, unix - time.time()) if unix is not None else 0.0
         return self._clock.advance(time.monotonic_ns()) + int(ahead * NS)
+
+    def _slots_to(self, position: int) -> int:
+        """How many pictures are due before the first one at or after a position of the timeline."""
+        return max(0, self._rate.index_at(position) - self._timeline.video_index)
 
     def _sound_at(self, slots: float) -> float:
         """The Unix time at which the sound so many slots after the next one is due."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Frame = tuple[bytes, bool]
@@ -19,6 +20,26 @@ Frame = tuple[bytes, bool]
 SLATE = "slate"
 """The name of what has no file: loops have whole paths."""
 Reason = Literal["switch", "default", "slate", "resumed", "recovered", "replaced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A prepared loop that is not growing: its directory, how many frames it has, and how many from key to key.
+
+    `dressed` is the directory of the same loop with its card, and how many frames of it carry that.
+    """
+
+    directory: Path
+    frames: int
+    gop_frames: int
+    dressed: tuple[Path, int] | None = None
+
+    def holding(self, frame: int) -> Path:
+        """The directory in which the GOP from this frame on is as it is shown."""
+        if self.dressed is None:
+            return self.directory
+        directory, frames = self.dressed
+        return directory if frames == self.frames or frame + self.gop_frames <= frames else self.directory
 
 
 class Cursor:
@@ -30,7 +51,7 @@ class Cursor:
     """
 
     def __init__(
-        self, avcc: bytes, first: list[Frame], request: Callable[[Cursor], None], growing: bool = False
+        self, avcc: bytes, first: Sequence[Frame], request: Callable[[Cursor], None], growing: bool = False
     ) -> None:
         """`first` is the GOP that it enters with (faded in), `avcc` its decoder configuration.
 
@@ -43,16 +64,22 @@ class Cursor:
         """Whether the GOP that was loaded last carries a card; for the loader."""
         self.next_gop = 1
         """The number of the GOP to load next; for the loader."""
-        self._gop: Sequence[Frame] = first
+        self.whole: Whole | None = None
+        """For the loader to set, as soon as it is known."""
+        self._gop = self._first = first
+        self._size = 0
+        """How many frames the GOP that it entered with will have, where that may still grow."""
+        self._number = 0
+        self._entering = True
         self._at = 0
-        self._ready: deque[Sequence[Frame]] = deque()
+        self._ready: deque[tuple[Sequence[Frame], int]] = deque()
         self._request = request
         self._asked = False
 
-    def supply(self, gop: Sequence[Frame]) -> None:
-        """The GOP that was asked for."""
+    def supply(self, gop: Sequence[Frame], number: int) -> None:
+        """The GOP that was asked for, and its number."""
         self._asked = False
-        self._ready.append(gop)
+        self._ready.append((gop, number))
 
     def fail(self, reason: str) -> None:
         """No more GOPs will come."""
@@ -61,8 +88,12 @@ class Cursor:
     def take(self) -> Frame | None:
         """The frame of the next slot, or None when there is none to give."""
         if self._at >= len(self._gop):
-            if self._ready:
-                self._gop = self._ready.popleft()
+            if self._entering and self._at < self._size:
+                # Its crossfade was not encoded in time after all: it begins anew, on a keyframe.
+                self._gop, self._size = self._first, 0
+            elif self._ready:
+                (self._gop, self._number), self._entering = self._ready.popleft(), False
+                self._first = ()
             elif not self.growing or self.failed is not None:
                 self._refill()
                 return None
@@ -72,9 +103,26 @@ class Cursor:
         self._at += 1
         return frame
 
+    def frame_in(self, slots: int) -> int | None:
+        """Which frame of the loop it shows after so many more slots (0: the next), if nothing comes between.
+
+        None where that can't be known, or where that is still the GOP that it entered with.
+        """
+        if self.whole is None or (self._entering and self._at + slots < max(len(self._gop), self._size)):
+            return None
+        return (self._number * self.whole.gop_frames + self._at + slots) % self.whole.frames
+
+    def enter_with(self, gop: Sequence[Frame], size: int) -> None:
+        """Enter with another GOP than the first one; it has `size` frames, or will have them while it plays.
+
+        To be called before anything was taken.
+        """
+        self._gop, self._size = gop, size
+
     def slots_to_keyframe(self) -> int:
         """In how many slots the next keyframe is due: 0 when the very next frame is one."""
-        return (len(self._gop) - self._at) if self._at else 0
+        size = max(len(self._gop), self._size if self._entering else 0)
+        return (size - self._at) if self._at else 0
 
     def rewind(self) -> None:
         """Go back to the keyframe of the GOP that is playing: whoever joins now sees a picture at once."""
@@ -113,6 +161,19 @@ class Still:
             self._at -= 1
 
 
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """A GOP in which another loop gives way: good where `outgoing` would go on with its frame `frame`.
+
+    It has `size` frames; `gop` may still grow towards that, faster than it is played.
+    """
+
+    outgoing: Cursor
+    frame: int
+    gop: Sequence[Frame]
+    size: int
+
+
 @dataclass(slots=True)
 class Item:
     """Something that can be on the air, with what is known of it."""
@@ -125,6 +186,10 @@ class Item:
     """Not before this position of the timeline (ns)."""
     request_id: str | None = None
     """The request that it goes back to, for the log."""
+    blend: Blend | None = None
+    """What it may enter with in the place of its own first GOP."""
+    crossfaded: bool = False
+    """Whether it did."""
 
 
 class Picture:
@@ -150,6 +215,7 @@ class Picture:
         if self.next is not None and self.next.at <= due:
             if self.next.cursor is self._slate:
                 self._slate.rewind()  # it enters with its keyframe too
+            self._blend(self.next)
             self._show(self.next)
             self.next = None
         while True:
@@ -171,6 +237,15 @@ class Picture:
         """Leave the loop that is on the air, because of `reason`, for what stands behind it."""
         self._lost(self.item, reason)
         self._show_behind()
+
+    def _blend(self, item: Item) -> None:
+        """Let an item enter with its crossfade, if what is on the air has come to where that begins."""
+        blend, item.blend = item.blend, None  # what was left is not to be held as long as the item is shown
+        if blend is None or not isinstance(item.cursor, Cursor):
+            return
+        if self.item.cursor is blend.outgoing and blend.outgoing.frame_in(0) == blend.frame:
+            item.cursor.enter_with(blend.gop, blend.size)
+            item.crossfaded = True
 
     def _step_back(self) -> None:
         self.fall_back(self.item.cursor.failed or "the disk did not give its next pictures in time")

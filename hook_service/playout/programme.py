@@ -15,8 +15,9 @@ from typing import Any
 
 from hook_service.playout import state
 from hook_service.playout.control import BadRequest, Message
+from hook_service.playout.crossfade import Crossfades
 from hook_service.playout.loops import Loaded, Loader, Ticket, Unplayable
-from hook_service.playout.picture import SLATE, Cursor, Item, Picture, Reason, Still
+from hook_service.playout.picture import SLATE, Blend, Cursor, Item, Picture, Reason, Still
 from hook_service.playout.reactor import Reactor
 from hook_service.playout.wardrobe import Card, card_of
 from hook_service.settings import Station
@@ -26,6 +27,8 @@ _log = logging.getLogger("radio.programme")
 # What could not be shown is looked at again this often: an operator mends a file and goes to bed.
 _RECOVER_SECONDS = 10.0
 _WATCH_EVERY = 2
+# A moment later the same time of day may come out as the slot beside the one that a crossfade is made for (ns).
+_SAME_SLOT = 50_000_000
 # The last second of the year 9999; JSON can also say NaN and Infinity, which are no times.
 _LATEST = 253_402_300_800
 
@@ -40,11 +43,13 @@ class Programme:
         slate: Still,
         publish: Callable[..., None],
         slot_at: Callable[[float | None], int],
+        slots_to: Callable[[int], int],
         publisher_pid: Callable[[], int | None],
         armed: Callable[[], None],
     ) -> None:
-        """`publish(kind, **values)` sends an event; `slot_at(unix)` is the timeline's position at a time of day;
-        `armed()` is called when a switch waits for its slot.
+        """`publish(kind, **values)` sends an event; `slot_at(unix)` is the timeline's position at a time of day,
+        `slots_to(position)` how many pictures are due before it; `armed()` is called when a switch waits for its
+        slot.
         """
         self.picture = Picture(slate, self._on_air, self._lost)
         self._slate = slate
@@ -55,6 +60,8 @@ class Programme:
         self._publisher_pid = publisher_pid
         self._armed = armed
         self._loader = Loader(reactor, station, self._waiting)
+        self._crossfades = Crossfades(reactor, station, slots_to)
+        self._foretold: tuple[Path, float, int] | None = None
         self._state_file = station.state / f"on-air-{station.shortcode}.json"
         self._loaded: dict[Cursor, Loaded] = {}
         self._since = time.time()
@@ -80,12 +87,13 @@ class Programme:
         """
         loop = SLATE if message.get("loop", "") is None else str(self._path(message, "loop"))
         default = self._path(message, "default") if message.get("default") else self._station.default_loop
-        play_id, request_id, at = message.get("play_id"), message.get("request_id"), message.get("at")
+        play_id, request_id, at = message.get("play_id"), message.get("request_id"), self._time(message)
         for name, value in (("play_id", play_id), ("request_id", request_id)):
             if value is not None and not isinstance(value, str):
                 raise BadRequest(f"{name} is not a string")
-        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float) or not abs(at) < _LATEST):
-            raise BadRequest("at is not a time; give unix seconds or null")
+        slot, foretold = self._slot_at(at), self._foretold
+        if foretold and foretold[:2] == (Path(loop), at) and abs(foretold[2] - slot) < _SAME_SLOT:
+            slot = foretold[2]
         card = _card(message)
         self._supersede()
         changed_default = str(default) != self._wanted.default
@@ -94,11 +102,20 @@ class Programme:
         self._loader.later(partial(state.save_on_air, self._state_file, self._wanted))
         if changed_default:
             self._load_default()
-        self._fetch("switch", at=self._slot_at(at))
+        self._fetch("switch", at=slot)
 
     def warm(self, message: Message) -> None:
-        """Have `loop` prepared before it is due, with its `card`."""
-        self._loader.warm(self._path(message, "loop"), _card(message))
+        """Have `loop` prepared before it is due, with its `card`.
+
+        The crossfade to it as well, where it is known when (`at`) that is.
+        """
+        path, at, card = self._path(message, "loop"), self._time(message), _card(message)
+        if at is None:
+            self._loader.warm(path, card)
+            return
+        slot = self._slot_at(at)
+        self._foretold = (path, at, slot)
+        self._loader.fetch(path, partial(self._foresee, slot), card)
 
     def card(self, message: Message) -> bool:
         """Show what was asked for last with another card, or with none; whether that is still the play `play_id`."""
@@ -136,6 +153,7 @@ class Programme:
                 "since": self._since,
                 "play_id": item.play_id,
                 "reason": item.reason,
+                "transition": self._transition(item),
                 "preparing": isinstance(item.cursor, Cursor) and item.cursor.growing,
                 "card": isinstance(item.cursor, Cursor) and item.cursor.dressed,
             },
@@ -149,6 +167,17 @@ class Programme:
         if not isinstance(value, str) or not value or "\0" in value:
             raise BadRequest(f"{key} is not a path")
         return self._station.loops / value
+
+    def _time(self, message: Message) -> float | None:
+        at = message.get("at")
+        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float) or not abs(at) < _LATEST):
+            raise BadRequest("at is not a time; give unix seconds or null")
+        return at
+
+    def _foresee(self, slot: int, result: Loaded | Unplayable) -> None:
+        if isinstance(result, Loaded):
+            self._crossfades.order(self.picture.item.cursor, result.cursor, slot)
+            self._loader.release(result.cursor)
 
     def _supersede(self) -> None:
         self._ticket.cancel()
@@ -184,6 +213,11 @@ class Programme:
         if replaced is not None:
             self._drop(replaced.cursor)
         self._armed()
+        self._crossfades.order(self.picture.item.cursor, item.cursor, item.at, partial(self._blended, item))
+
+    def _blended(self, item: Item, blend: Blend) -> None:
+        if item is self.picture.next:
+            item.blend = blend
 
     def _failed(self, wanted: state.OnAir, reason: Reason, why: str, at: int) -> None:
         """The wanted loop can't be shown: its default is, when it would have been due."""
@@ -243,6 +277,7 @@ class Programme:
             self._pending_play = None
         self._switches += 1
         context = {"loop_path": item.loop, "play_id": item.play_id, "reason": item.reason}
+        context["transition"] = transition = self._transition(item)
         context |= {"station": self._station.shortcode, "request_id": item.request_id}
         _log.info(
             "On the air: %s",
@@ -255,9 +290,16 @@ class Programme:
             loop=item.loop,
             reason=item.reason,
             card=isinstance(item.cursor, Cursor) and item.cursor.dressed,
+            transition=transition,
             publisher_pid=self._publisher_pid(),
             request_id=item.request_id,
         )
+
+    def _transition(self, item: Item) -> str:
+        """How it came on the air: cut, fade or crossfade."""
+        if item.crossfaded:
+            return "crossfade"
+        return "fade" if isinstance(item.cursor, Cursor) and self._station.profile.fade_frames else "cut"
 
     def _lost(self, item: Item, why: str) -> None:
         """The loop on the air has no more frames: it is looked at again, and prepared again where it is damaged."""

@@ -81,6 +81,11 @@ class Dressed:
         directory = partial(catalog.dressed_dir, station.library, station.profile, self._sha256)
         self._wanted = None if card is None else directory(card["key"])
 
+    @property
+    def worn(self) -> tuple[Path, int] | None:
+        """Where the loop with the card is that is shown, and how many frames it has."""
+        return None if self._loop is None else (self._loop.path, self._loop.frames)
+
     def gop(self, n: int, plain: PreparedLoop, entry: bool = False) -> list[Frame] | None:
         """GOP `n` with the card; None where it is to be shown without."""
         wanted = self._wanted

@@ -37,6 +37,11 @@ def pick(plot: Plot, now: float) -> Scene | None:
     return first
 
 
+def following(plot: Plot) -> Scene | None:
+    """The scene that will be handed on next, as far as is known now."""
+    return next(iter(_waiting(plot)), None)
+
+
 def switch(scene: Scene) -> Decision:
     """The decision that shows a scene."""
     return _decision("switch", scene)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from hook_service.observe.metrics import Metrics
+from hook_service.observe.metrics import TRANSITIONS, Metrics
 from hook_service.tracks.nowplaying import TrackEvent
 from hook_service.tracks.policies import RULE
 from hook_service.web.plays import Memory, Play
@@ -151,6 +151,8 @@ class Chronicle:
         at, loop, reason = float(event["at"]), str(event.get("loop") or ""), str(event.get("reason"))
         if event["boot"] != memory.marks.get("playout", ("", 0))[0]:
             self._another_playout(at)
+        if event.get("transition") in TRANSITIONS:
+            self._metrics.transitions.labels(self._station, event["transition"]).inc()
         play = memory.plays.get(str(event.get("play_id")))
         trouble, self._trouble = self._trouble, None
         if play is None:

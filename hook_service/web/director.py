@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from hook_service.observe.metrics import Metrics
+from hook_service.tracks import schedule
 from hook_service.tracks.gate import Gate, Verdict
 from hook_service.tracks.nowplaying import Source, TrackEvent
 from hook_service.tracks.policies import Policies, is_known
@@ -275,7 +276,7 @@ class Director:
     def _make_ready(self) -> None:
         """Announce the loops of what comes."""
         with self._wake:
-            coming = self._story.coming()
+            coming, following = self._story.coming(), schedule.following(self._story.plot)
         newest = self._newest()
         shown = newest.resolution.loop if newest is not None else None
         pictures: list[tuple[str, dict[str, Any] | None]] = []
@@ -288,6 +289,11 @@ class Director:
             self._orders.undress()
         elif newest is not None and self._cards is not None and self._cards.of(newest.event)[1]:
             self._orders.dress(newest, self._card(newest))
+        if following is not None:
+            for loop, event in self._casting.pictures([following.event]):
+                self._orders.foretell(
+                    loop, following.at, self._cards.of(event)[0] if self._cards is not None else None
+                )
 
     def _newest(self) -> Play | None:
         with self._chronicle.lock:

@@ -42,6 +42,7 @@ class Orders:
         self._announced: set[tuple[str, str | None]] = set()
         self._worn: tuple[str, str | None] | None = None
         """The play that was ordered last, and the key of its card."""
+        self._foretold: tuple[str, float, str | None] | None = None
 
     def send(self, play: Play) -> None:
         """Give the playout the switch; tries until it takes it, something newer is due, or the track must be over."""
@@ -125,6 +126,19 @@ class Orders:
                 log.debug("Next loop not announced", extra={"context": {"why": error.why}})
                 return
             self._announced.add(picture)
+
+    def foretell(self, loop: str, at: float, card: Card | None = None) -> None:
+        """Say which loop will be switched to, and when (Unix seconds), before it is ordered: what it enters with can
+        be made for that very moment.
+        """
+        if (loop, at, _key(card)) == self._foretold or at <= time.time():
+            return
+        try:
+            ipc.request(self._playout, {"op": "warm", "loop": loop, "at": at, "card": card})
+        except ipc.PeerDown as error:
+            log.debug("Next switch not foretold", extra={"context": {"why": error.why}})
+        else:
+            self._foretold = loop, at, _key(card)
 
     def show(self, loop: str, default: str, request_id: str) -> dict[str, Any]:
         """Show a loop now; the playout's answer. Raises ipc.PeerDown."""

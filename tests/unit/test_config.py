@@ -84,6 +84,32 @@ def test_whole_seconds_are_seconds(path: Path) -> None:
     assert (demo.switch_delay, demo.fade_in) == (5.0, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("given", "way", "fade"),
+    [
+        ({}, "fade", 1.0),
+        ({"fade_in": 0}, "fade", 0.0),  # as it was before there was a choice
+        ({"transition": "cut"}, "cut", 0.0),
+        ({"transition": "fade", "fade_in": 0.5}, "fade", 0.5),
+        ({"transition": "crossfade"}, "crossfade", 1.0),
+        ({"transition": "crossfade", "fade_in": 0}, "crossfade", 0.0),
+    ],
+)
+def test_how_a_loop_enters(path: Path, given: dict[str, Any], way: str, fade: float) -> None:
+    raw = whole()
+    del raw["stations"]["demo"]["fade_in"]
+    raw["stations"]["demo"] |= given
+    host = loaded(path, raw)
+    assert (host.stations["demo"].transition, host.station_profile("demo").fade_in) == (way, fade)
+
+
+def test_a_fade_that_takes_no_time_is_no_fade(path: Path) -> None:
+    raw = whole()
+    raw["stations"]["demo"] |= {"transition": "fade", "fade_in": 0}
+    [problem] = problems(path, dump(raw))
+    assert "a fade of 0 s is a cut; write transition: cut" in problem
+
+
 def test_a_small_one_is_enough(path: Path) -> None:
     path.write_text('stations: {demo: {audio: {url: "http://127.0.0.1:8000/radio.mp3"}}}\n')
     host = config.load(path)
@@ -162,6 +188,8 @@ MISTAKES: list[tuple[str, Any, list[str]]] = [
     (f"{DEMO}.switch_delay", float("nan"), ["nan"]),
     (f"{DEMO}.fade_in", 2.5, ["less than or equal to 2"]),
     (f"{DEMO}.fadein", 1, ["did you mean 'fade_in'?"]),
+    (f"{DEMO}.transition", "cut", ["fade_in: has no effect on a cut"]),
+    (f"{DEMO}.transition", "dissolve", ["'dissolve'", "'cut', 'fade' or 'crossfade'"]),
     (f"{DEMO}.azuracast", "https://radio.example", ["https://radio.example"]),
     (f"{DEMO}.azuracast.url", "radio.example", ["is not AzuraCast's address", "https://host"]),
     (f"{DEMO}.azuracast.url", "ftp://radio.example", ["is not AzuraCast's address"]),

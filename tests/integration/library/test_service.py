@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from hook_service import ipc
+from hook_service.library.flv import one_gop
 from hook_service.library.loopfile import GrowingLoop, LoopDamaged, open_loop
 from tests.integration.library.studio import X264, ffmpegs_of, leftovers, make, until
 from tests.rig.net import free_port
@@ -108,6 +109,7 @@ class TestService:
             {"path": str(running.loops / "none.mp4"), "profile": "small"},
         ):
             assert running.ask(op="prepare", **wrong)[-1]["state"] == "refused"
+        self._crossfade(running, answers[-1]["dir"])
         assert running.ask(op="what")[-1]["state"] == "refused"
         file = running.ask(op="audio", path=str(running.loops / "fallback.mp3"), kbps=192)[-1]["file"]
         assert Path(file).stat().st_size > 5_000
@@ -120,6 +122,33 @@ class TestService:
         assert running.ask(op="retry", path=str(running.loops / "bad.mp4"))[-1] == {"state": "ready"}
         assert running.end() < 5
         assert not running.socket.exists()
+
+    def _crossfade(self, running: Running, loop: str) -> None:
+        asked = {
+            "op": "crossfade",
+            "profile": "small",
+            "fingerprint": Path(loop).parent.name,
+            "from": loop,
+            "to": loop,
+        }
+        good = asked | {"frame": 7, "within": 30}
+        answer = running.ask(**good)[-1]
+        assert len(one_gop(Path(answer["file"]).read_bytes())[1]) == 60
+        for wrong in (
+            {"from": "/etc"},
+            {"to": f"{running.library}/../loops"},
+            {"to": 5},
+            {"to": "\0"},
+            {"frame": 60},
+            {"frame": True},
+            {"frame": "7"},
+            {"within": 0},
+            {"within": 1e9},
+            {"within": None},
+            {"fingerprint": None},
+            {"profile": "other"},
+        ):
+            assert [each["state"] for each in running.ask(**(good | wrong))] == ["refused"], wrong
 
     def test_killed_half_way_and_started_again(self, running: Running) -> None:
         path = make(running.loops / "default.mp4", "testsrc2=s=1280x720:r=30:d=40", *X264)

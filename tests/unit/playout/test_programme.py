@@ -32,9 +32,12 @@ class Desk:
             default_loop=place / "loops/default.mp4",
             prepare_socket=place / "prepare.sock",
             profile=None,
+            crossfade=False,
         )
         slate = Still(b"avcc", [[(b"slate/0", True), (b"slate/1", False)]])
-        self.programme = Programme(self.reactor, station, slate, self._publish, lambda at: 0, lambda: 77, self._arm)
+        self.programme = Programme(
+            self.reactor, station, slate, self._publish, lambda at: 0, lambda at: 0, lambda: 77, self._arm
+        )
 
     def _publish(self, kind: str, **values: Any) -> None:
         self.events.append({"kind": kind, **values})

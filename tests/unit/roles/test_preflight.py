@@ -108,7 +108,7 @@ def test_ten_kinds_of_mistakes_are_ten_messages_and_no_host_is_asked(tmp_path: P
 
 UTC = "common_timezone: Etc/UTC"
 SERVER = "server_name: radio.music.net"
-FADE = "    fade_in: 1.0                    # seconds; 0 is a cut"
+FADE = "    fade_in: 1.0                    # seconds of a fade; also where a crossfade can't be had"
 MISTAKES = [
     ("vault", "vault_api_token: 5f1e", "", "hook_service_api_token: refers to vault_api_token, which is not defined"),
     ("vault", "vault_database_password: 5f1e", "", "vault_database_password: is missing"),

@@ -23,6 +23,7 @@ class FakePeer:
         self.warmed: list[str] = []
         self.told: list[dict[str, Any]] = []
         """What was asked for beside switches."""
+        self.foretold: list[tuple[str, float]] = []
         self.missing: set[str] = set()
         """Loops that can't be shown: the default is shown in their place."""
         self.hold = False
@@ -102,7 +103,10 @@ class FakePeer:
                 self.publish("superseded", play_id=old["play_id"])
             return {"ok": True}
         if message["op"] == "warm":
-            self.warmed.append(message["loop"])
+            if "at" in message:
+                self.foretold.append((message["loop"], message["at"]))
+            else:
+                self.warmed.append(message["loop"])
             self.told.append(message)
             return {"ok": True}
         if message["op"] == "card":

@@ -270,3 +270,12 @@ def test_what_the_status_says(live: Rig, playout: FakePeer) -> None:
         "demo": ({"webhook": True, "icy": True}, True),
         "other": ({"webhook": False, "icy": False}, False),
     }
+
+
+def test_a_switch_is_foretold_as_soon_as_its_title_is(live: Rig, playout: FakePeer) -> None:
+    at = sound(playout, "One", 2.5)
+    one = str(live.host.paths.loops / "one.mp4")
+    eventually(lambda: (one, at) in playout.foretold)
+    assert playout.switches == [], "it is ordered a second before"
+    eventually(lambda: [switch["at"] for switch in playout.switches] == [at])
+    assert playout.foretold.count((one, at)) == 1
