@@ -1,4 +1,4 @@
-"""Forty track changes, each with a card of its own: what the platform sees of them, and what they cost."""
+"""Forty track changes with crossfades, each with a card of its own: what the platform sees, and what they cost."""
 
 import shutil
 import time
@@ -34,6 +34,7 @@ class _Seen:
     """What came of the changes: which entered with a card; CPU in percent of a core, and in seconds for a card."""
 
     entered: list[bool] = field(default_factory=list)
+    crossed: int = 0
     air: float = 0.0
     prepare_seconds: float = 0.0
     sessions: list[Session] = field(default_factory=list)
@@ -50,6 +51,7 @@ def measure(stage: Stage) -> Part:
         def configure(config: dict[str, Any]) -> None:
             for station in config["stations"].values():
                 station["card"] = {"template": "band", "art_hosts": [covers.host]}
+                station["transition"] = "crossfade"
 
         with stage.station(switch_delay=_DELAY, configure=configure, audio_url=url) as station:
             arrive(station, Path(shutil.copyfile(filled_loop("720p30"), station.run_dir / "filled.mp4")))
@@ -104,6 +106,7 @@ def _change(station: Station, loops: Sequence[str], covers: Covers) -> tuple[Pat
             if status["switches"] != before:
                 before = status["switches"]
                 seen.entered.append(bool(status["on_air"]["card"]))
+                seen.crossed += status["on_air"]["transition"] == "crossfade"
 
         seen.air = Meter(Groups(station)).run(len(pairs) * _EVERY, meanwhile).cpu_of(AIR)
         time.sleep(2.5)
@@ -129,7 +132,8 @@ def _report(part: Part, seen: _Seen, analysis: Analysis, whole: Continuity, orig
     share = 100 * average / original
     part.at_most("CPU over tracks of four minutes, a card each, as a share of the original's", share, 20, " %", 1)
     part.figures = {
-        "changes": changes, "with_card": worn, "publishes": len(seen.sessions), **asdict(whole),
+        "changes": changes, "with_card": worn, "crossfades": seen.crossed,
+        "publishes": len(seen.sessions), **asdict(whole),
         "decode_errors": analysis.decode_errors[:20], "cpu_seconds_a_card": seen.prepare_seconds,
         "cpu_percent_on_the_air": seen.air, "cpu_percent_over_four_minutes": average,
         "original_cpu_percent": original, "times_cheaper": original / average,
@@ -146,7 +150,7 @@ def _report(part: Part, seen: _Seen, analysis: Analysis, whole: Continuity, orig
         )
     )
     part.notes.append(
-        f"{worn} of {changes} entered with their card. Each was announced one track, {_EVERY:g} s, ahead; half of "
-        f"the loops use their bitrate. Captured at the platform and decoded whole: {whole.video} pictures in "
-        f"{whole.seconds:.0f} s."
+        f"{worn} of {changes} entered with their card, {seen.crossed} with a crossfade. Each was announced one track, "
+        f"{_EVERY:g} s, ahead; half of the loops use their bitrate. Captured at the platform and decoded whole: "
+        f"{whole.video} pictures in {whole.seconds:.0f} s."
     )
