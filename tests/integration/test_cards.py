@@ -55,7 +55,7 @@ def brightness(video: Path) -> list[int]:
 
 
 def keep(video: Path, switch: int) -> None:
-    """What the platform received around a switch: the picture before it, the first one of it, and one a second later."""
+    """What the platform received around a switch: the picture before it, the first one, and one a second later."""
     chosen = "+".join(f"eq(n\\,{switch + step})" for step in (-1, 0, 30))
     picture = ROOT / "docs/pictures/cards-on-air.png"
     picture.parent.mkdir(exist_ok=True)
