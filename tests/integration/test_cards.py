@@ -1,5 +1,6 @@
 """Now-playing cards on a station that is on the air: there from the first picture, and never in a switch's way."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.rig.azuracast import Track
 from tests.rig.covers import Covers, jpeg
 from tests.rig.layout import Options
 from tests.rig.net import wait_until
+from tests.rig.nginx import ROOT
 from tests.rig.station import Station
 
 # The panel of the design `band`, without its cover: dark where the demo's loops are not, at 1280x720.
@@ -50,6 +52,16 @@ def brightness(video: Path) -> list[int]:
     command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(video), "-map", "0:v:0", "-fps_mode", "passthrough"]
     command += ["-vf", f"{PANEL},scale=1:1:flags=area,format=gray", "-f", "rawvideo", "-"]
     return list(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
+
+
+def keep(video: Path, switch: int) -> None:
+    """What the platform received around a switch: the picture before it, the first one, and one a second later."""
+    chosen = "+".join(f"eq(n\\,{switch + step})" for step in (-1, 0, 30))
+    picture = ROOT / "docs/pictures/cards-on-air.png"
+    picture.parent.mkdir(exist_ok=True)
+    command = ["ffmpeg", "-v", "error", "-y", "-i", str(video), "-map", "0:v:0", "-fps_mode", "passthrough"]
+    command += ["-vf", f"select='{chosen}',scale=640:360:flags=area,tile=3x1", "-frames:v", "1", str(picture)]
+    subprocess.run(command, check=True, timeout=60)
 
 
 def on_air_with_card(station: Station, loop: str) -> bool:
@@ -89,6 +101,8 @@ def test_the_next_track_enters_with_its_card(station: Station, covers: Covers) -
     assert light[start] > DARK, "the first track's first picture has a card already"
     entered = len(light) - sum(one.frames for one in seen[-2:])
     assert max(light[entered:]) < DARK, "a picture of the tracks that were known of has no card"
+    if os.environ.get("SCREENSHOTS"):
+        keep(capture.path, entered)
     assert {"/coral.jpg", "/lagoon.jpg", "/none.jpg"} <= set(covers.asked)
 
 

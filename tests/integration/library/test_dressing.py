@@ -1,5 +1,7 @@
 """Loops with a card as radio-prepare makes them: the plain loop's pictures with the card, and no other change."""
 
+import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -7,14 +9,17 @@ import pytest
 
 from hook_service import ipc
 from hook_service.library import catalog, dress
-from hook_service.library.card import SHIPPED, Card, template_file, template_sha256
+from hook_service.library.card import SHIPPED, SUFFIX, Card, clean, template_file, template_sha256
+from hook_service.library.card_render import draw
 from hook_service.library.dress import Dress, dressed, find, prune
 from hook_service.library.errors import NotNow, Refused
 from hook_service.library.loopfile import open_loop
 from hook_service.library.preparer import Preparer
 from hook_service.library.urgent import UrgentLane
-from tests.integration.library.studio import SMALL, Studio, leftovers, make, pixels
+from tests.integration.library.studio import P720, SMALL, Studio, leftovers, make, pixels
+from tests.rig import media
 from tests.rig.covers import jpeg
+from tests.rig.nginx import ROOT
 
 NOWHERE = Path("/nonexistent")
 
@@ -119,8 +124,6 @@ def test_those_that_were_wanted_longest_ago_go_first(studio: Studio) -> None:
         directory = place / f"{'a' * 64}-{number:064x}"
         directory.mkdir()
         (directory / "body.flv").write_bytes(bytes(1000))
-    import os  # noqa: PLC0415
-
     for number in range(4):
         os.utime(place / f"{'a' * 64}-{number:064x}", (1000 + number, 1000 + number))
     dress.touch(place / f"{'a' * 64}-{0:064x}")
@@ -155,3 +158,60 @@ def test_the_socket_takes_cards(studio: Studio, tmp_path: Path) -> None:
             assert ipc.request(lane.path, message | wrong, 10)["state"] == "refused"
     finally:
         lane.stop()
+
+
+# A song in each script that the fonts have, as (artist, title, album).
+SONGS = (
+    ("The Tidewaiters", "Coral Bloom", "Soundings"),
+    ("Ида Ветрова", "Фиалка цветёт над рекой", "Сумерки"),
+    ("宇多田ヒカル", "花束を君に", "Fantôme"),
+    ("فيروز", "نسم علينا الهوا", "أيام فخر الدين"),
+    ("DJ Ember 🔥", "Party Rock 🎵 & <Friends>", "봄날 · लग जा गले"),
+)
+
+
+@pytest.mark.parametrize("design", sorted(path.name.removesuffix(SUFFIX) for path in SHIPPED.glob(f"*{SUFFIX}")))
+def test_every_design_shows_every_script(tmp_path: Path, design: str) -> None:
+    file = template_file(design, NOWHERE)
+    assert file is not None
+    (tmp_path / "cover").write_bytes(jpeg("COVER"))
+    drawn = []
+    for number, (artist, title, album) in enumerate((("", "-", ""), *SONGS)):
+        card = Card(design, "0" * 64, clean(artist), clean(title), clean(album), None, 16)
+        place = tmp_path / str(number)
+        place.mkdir()
+        cover = tmp_path / "cover" if number % 2 else None
+        found = draw(card, file.read_text(), cover, P720, place, 0, threading.Event())
+        assert found.width * found.height < P720.width * P720.height
+        drawn.append(ink(found.png))
+    # Whatever the script, there are letters: far more light in it than where the title is a dash.
+    assert min(drawn[1:]) > drawn[0] + 1000
+    if os.environ.get("SCREENSHOTS"):
+        keep(design, tmp_path)
+
+
+def ink(png: Path) -> int:
+    """How many pixels of a drawing are white, as the words are."""
+    command = ["ffmpeg", "-v", "error", "-i", str(png), "-vf", "format=rgba,format=gray", "-f", "rawvideo", "-"]
+    return sum(value > 240 for value in subprocess.run(command, check=True, capture_output=True, timeout=30).stdout)
+
+
+def keep(design: str, place: Path) -> None:
+    """Three of a design's cards over the demo's loops, for the documents."""
+    inputs, graph = [], []
+    for number, loop in zip((1, 3, 4), media.LOOPS[1:], strict=False):
+        inputs += [
+            "-f",
+            "lavfi",
+            "-i",
+            media.loop_args(loop, seconds=0.1)[3],
+            "-i",
+            str(place / str(number) / "card.png"),
+        ]
+        at = len(graph)
+        graph.append(f"[{2 * at}:v][{2 * at + 1}:v]overlay=format=rgb,scale=640:360:flags=area[c{at}]")
+    joined = f"{';'.join(graph)};[c0][c1][c2]hstack=3"
+    picture = ROOT / f"docs/pictures/card-{design}.png"
+    picture.parent.mkdir(exist_ok=True)
+    command = ["ffmpeg", "-v", "error", "-y", *inputs, "-filter_complex", joined, "-frames:v", "1", str(picture)]
+    subprocess.run(command, check=True, timeout=60)
