@@ -150,7 +150,7 @@ def _report(part: Part, seen: _Seen, analysis: Analysis, whole: Continuity, orig
         )
     )
     part.notes.append(
-        f"{worn} of {changes} entered with their card, {seen.crossed} with a crossfade. Each was announced one track, "
-        f"{_EVERY:g} s, ahead; half of the loops use their bitrate. Captured at the platform and decoded whole: "
+        f"{worn} of {changes} entered with their card, {seen.crossed} with a crossfade. Each was announced one track "
+        f"({_EVERY:g} s) ahead; half of the loops use their bitrate. Captured at the platform and decoded whole: "
         f"{whole.video} pictures in {whole.seconds:.0f} s."
     )

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from hook_service import ipc
 from hook_service.library.flv import FILE_HEADER, scan
+from hook_service.library.profiles import BUILT_IN
 from tests.bench.measure import Meter, cpu_with_children
 from tests.bench.original import KEY, Original
 from tests.bench.outcome import Part, Table, quantile
@@ -126,8 +127,10 @@ def _change(station: Station, wanted: Sequence[str]) -> tuple[Path, _Seen]:
 
 def _make(station: Station, profile: str, times: int) -> _Made:
     """Have crossfades made beside a station that is on the air, each from another frame."""
-    one, two = (prepared(station, station.loops / f"{loop}.mp4") for loop in TRACK_LOOPS[:2])
-    message = {"op": "crossfade", "profile": profile, "fingerprint": one.parent.name, "within": 30}
+    # Loops of both profiles lie in one library.
+    place = station.run_dir / "library" / BUILT_IN[profile].fingerprint()
+    one, two = (place / prepared(station, station.loops / f"{loop}.mp4").name for loop in TRACK_LOOPS[:2])
+    message = {"op": "crossfade", "profile": profile, "fingerprint": place.name, "within": 30}
     message |= {"from": str(one), "to": str(two)}
     made = _Made()
     for number in range(times):

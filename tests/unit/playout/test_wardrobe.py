@@ -10,8 +10,8 @@ import pytest
 from hook_service.library import catalog
 from hook_service.library.loopfile import PreparedLoop, open_loop
 from hook_service.playout import state
-from hook_service.playout.loops import Reader
 from hook_service.playout.picture import Cursor
+from hook_service.playout.reader import Reader
 from hook_service.playout.wardrobe import card_of
 from hook_service.settings import Station
 from tests.unit.library.samples import SHA, write_loop
