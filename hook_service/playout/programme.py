@@ -194,18 +194,23 @@ class Programme:
             if reason != "recovered":  # it can't be lost
                 self._reactor.post(partial(self._slate_instead, wanted, reason, at))
             return
-        done = partial(self._fetched, wanted, reason, at)
-        self._ticket = self._loader.fetch(Path(wanted.loop), done, wanted.card)
+        card = wanted.card
+        self._ticket = self._loader.fetch(Path(wanted.loop), partial(self._fetched, wanted, card, reason, at), card)
 
     def _slate_instead(self, wanted: state.OnAir, reason: Reason, at: int) -> None:
         if wanted is self._wanted:
             self._arm(Item(self._slate, SLATE, wanted.play_id, reason, at, wanted.request_id))
 
-    def _fetched(self, wanted: state.OnAir, reason: Reason, at: int, result: Loaded | Unplayable) -> None:
+    def _fetched(
+        self, wanted: state.OnAir, card: Card | None, reason: Reason, at: int, result: Loaded | Unplayable
+    ) -> None:
         if isinstance(result, Unplayable):
             self._failed(wanted, reason, str(result), at)
             return
         self._loaded[result.cursor] = result
+        if wanted.card != card:
+            # It has become known while the loop was loaded.
+            self._loader.dress(result, wanted.card)
         self._arm(Item(result.cursor, wanted.loop, wanted.play_id, reason, at, wanted.request_id))
 
     def _arm(self, item: Item) -> None:

@@ -32,6 +32,8 @@ _KEPT_URLS: Final = 512
 _WAITING: Final = 16
 FRESH_SECONDS: Final = 24 * 3600.0
 AGAIN_SECONDS: Final = 300.0
+PATIENCE: Final = 4.0
+"""Seconds that a card waits for its cover; it gets it later where that takes longer."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 log = logging.getLogger("radio.web")
@@ -48,20 +50,20 @@ class _Found:
 class Gallery:
     """The covers of all stations. `get` never blocks; the fetching is one thread's work, which begins with the first.
 
-    `changed()` is called, in that thread, when an address that was pending has been dealt with.
+    `changed()` is called when an address has been dealt with, or is not to be waited for any longer.
     """
 
     def __init__(self, directory: Path, changed: Callable[[], None]) -> None:
         self._directory = directory
         self._changed = changed
         self._known: OrderedDict[str, _Found] = OrderedDict()
-        self._pending: set[str] = set()
+        self._pending: dict[str, float] = {}
         self._lock = threading.Lock()
         self._jobs: queue.Queue[tuple[str, frozenset[str]]] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
 
     def get(self, url: str, allowed: Collection[str]) -> tuple[str | None, bool]:
-        """The hash of an address's picture, and whether it is still being fetched.
+        """The hash of an address's picture, and whether it is worth waiting for.
 
         `allowed` are the hosts (`name` or `name:port`, lower case) that may be private.
         """
@@ -70,16 +72,25 @@ class Gallery:
             if found is not None and found.until > time.monotonic():
                 return found.sha256, False
             if url in self._pending:
-                return None, True
+                return None, time.monotonic() < self._pending[url]
             try:
                 self._jobs.put_nowait((url, frozenset(allowed)))
             except queue.Full:
                 return None, False
-            self._pending.add(url)
+            self._pending[url] = time.monotonic() + PATIENCE
+            impatient = threading.Timer(PATIENCE, self._hurry, (url,))
+            impatient.daemon = True
+            impatient.start()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="art", daemon=True)
                 self._thread.start()
         return None, True
+
+    def _hurry(self, url: str) -> None:
+        with self._lock:
+            waits = url in self._pending
+        if waits:
+            self._changed()
 
     def _work(self) -> None:
         while True:
@@ -95,7 +106,7 @@ class Gallery:
                 log.exception("A cover could not be fetched")
             lasts = FRESH_SECONDS if sha256 is not None else AGAIN_SECONDS
             with self._lock:
-                self._pending.discard(url)
+                self._pending.pop(url, None)
                 self._known[url] = _Found(sha256, time.monotonic() + lasts)
                 self._known.move_to_end(url)
                 while len(self._known) > _KEPT_URLS:

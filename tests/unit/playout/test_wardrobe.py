@@ -10,11 +10,15 @@ import pytest
 from hook_service.library import catalog
 from hook_service.library.loopfile import PreparedLoop, open_loop
 from hook_service.playout import state
-from hook_service.playout.picture import Cursor
+from hook_service.playout.control import BadRequest
+from hook_service.playout.picture import Cursor, Still
+from hook_service.playout.programme import Programme
+from hook_service.playout.reactor import Reactor
 from hook_service.playout.reader import Reader
 from hook_service.playout.wardrobe import card_of
 from hook_service.settings import Station
 from tests.unit.library.samples import SHA, write_loop
+from tests.unit.playout.helpers import run_until
 from tests.unit.playout.test_loop_reader import station
 
 KEY = "cd" * 32
@@ -140,3 +144,50 @@ def test_the_card_is_kept_with_what_is_on_the_air(tmp_path: Path) -> None:
     assert state.load_on_air(file) == state.OnAir("/a.mp4", "/d.mp4", "p", None, dict(CARD))
     file.write_text(json.dumps({"loop": "/a.mp4", "default": "/d.mp4", "play_id": None, "card": {"key": "no"}}))
     assert state.load_on_air(file) == state.OnAir("/a.mp4", "/d.mp4", None)
+
+
+def programme_with_a_loop(place: Path) -> tuple[Reactor, Programme]:
+    """A programme that can show `a.mp4` with its card and without."""
+    wanted = station(place)
+    (place / "a.mp4").write_bytes(b"pictures")
+    sha256 = catalog.identify(place / "a.mp4", place, place).sha256
+    write_loop(catalog.prepared_dir(place, wanted.profile, sha256), [3, 3], sha256=sha256)
+    worn = write_loop(catalog.dressed_dir(place, wanted.profile, sha256, KEY), [3, 3], sha256=sha256)
+    assert worn.is_dir()
+    reactor, still = Reactor(), Still(b"avcc", [[(b"slate", True)]])
+    return reactor, Programme(
+        reactor, wanted, still, lambda *_, **__: None, lambda _: 0, lambda _: 0, lambda: 1, lambda: None
+    )
+
+
+def shown(reactor: Reactor, programme: Programme, play_id: str) -> Cursor:
+    """The loop of a play, on the air."""
+    run_until(reactor, lambda: (programme.status()["next"] or {}).get("play_id") == play_id)
+    programme.picture.frame(1)
+    assert isinstance(programme.picture.item.cursor, Cursor)
+    return programme.picture.item.cursor
+
+
+def test_a_switch_with_a_card_enters_with_it(tmp_path: Path) -> None:
+    reactor, programme = programme_with_a_loop(tmp_path)
+    programme.switch({"loop": "a.mp4", "play_id": "p", "card": CARD})
+    assert shown(reactor, programme, "p").dressed
+    assert programme.status()["on_air"]["card"] is True
+
+
+def test_a_card_that_comes_while_its_loop_is_loaded(tmp_path: Path) -> None:
+    reactor, programme = programme_with_a_loop(tmp_path)
+    programme.switch({"loop": "a.mp4", "play_id": "p", "card": None})
+    assert programme.card({"play_id": "p", "card": CARD})
+    cursor = shown(reactor, programme, "p")
+    assert not cursor.dressed
+    run_until(reactor, lambda: cursor.dressed)
+
+
+def test_a_card_for_another_play_changes_nothing(tmp_path: Path) -> None:
+    reactor, programme = programme_with_a_loop(tmp_path)
+    programme.switch({"loop": "a.mp4", "play_id": "p", "card": CARD})
+    assert not programme.card({"play_id": "q", "card": None})
+    assert shown(reactor, programme, "p").dressed
+    with pytest.raises(BadRequest):
+        programme.card({"play_id": "p", "card": {"key": "x"}})

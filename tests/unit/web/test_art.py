@@ -1,6 +1,7 @@
 """Covers: what is fetched from where, and what is not."""
 
 import hashlib
+import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -115,3 +116,27 @@ def test_a_gallery_without_a_place_has_no_covers(tmp_path: Path, site: Covers) -
     gallery.get(site.url("/a.jpg"), {site.host})
     eventually(lambda: told)
     assert gallery.get(site.url("/a.jpg"), {site.host}) == (None, False)
+
+
+def test_a_host_that_takes_its_time_is_not_waited_for(
+    tmp_path: Path, site: Covers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(art, "PATIENCE", 0.1)
+    held = threading.Event()
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        held.wait(5)
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(JPEG)
+
+    site.files["/slow"] = slow
+    told: list[bool] = []
+    gallery = Gallery(tmp_path / "art", lambda: told.append(True))
+    url = site.url("/slow")
+    assert gallery.get(url, {site.host}) == (None, True)
+    eventually(lambda: told)
+    assert gallery.get(url, {site.host}) == (None, False)
+    held.set()
+    eventually(lambda: len(told) == 2)
+    assert gallery.get(url, {site.host}) == (hashlib.sha256(JPEG).hexdigest(), False)
