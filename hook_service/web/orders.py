@@ -56,7 +56,6 @@ class Orders:
             "request_id": play.request_id,
             "card": card,
         }
-        self._worn = (play.play_id, _key(card))
         wait = RETRY_FIRST
         while True:
             try:
@@ -66,6 +65,7 @@ class Orders:
                     self._complain(play, "away", "ERROR", "The playout does not take a switch", error.why)
             else:
                 if answer.get("ok"):
+                    self._worn = (play.play_id, _key(card))
                     log.info("Switch ordered", extra={"context": about(play)})
                 else:
                     why = str(answer.get("error"))
@@ -94,8 +94,9 @@ class Orders:
         self.send(play)
 
     def dress(self, play: Play, card: Card | None) -> None:
-        """Have the play that was ordered last shown with this card, where it has another one, or none."""
-        self._wear(play.play_id, card)
+        """Have the play that was ordered last, if that is this one, shown with this card, or with none."""
+        if self._worn is None or self._worn[0] == play.play_id:
+            self._wear(play.play_id, card)
 
     def undress(self) -> None:
         """Have the play that was ordered last shown without its card."""
