@@ -26,7 +26,7 @@ TWO_AT_A_TIME = -n 2 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
-.PHONY: help setup station demo demo-down test lint format unit integration fuzz molecule bench soak faults roles-docs lock \
+.PHONY: help setup station demo demo-down test lint format unit integration browser chromium fuzz molecule bench soak faults roles-docs lock \
     clean packages
 
 help: ## this list
@@ -36,6 +36,10 @@ setup: packages $(STAMPS)/service $(STAMPS)/tools ## install what is missing: De
 
 packages:
 	@tests/rig/install-packages.sh
+
+# Only for whoever tests the page: it is larger than all the rest.
+chromium:
+	@tests/rig/install-packages.sh chromium fonts-noto-core
 
 $(PY):
 	$(SYSTEM_PYTHON) -m venv --clear $(VENV)
@@ -57,9 +61,10 @@ demo: setup ## a throwaway Debian host, provisioned by site.yml, with a station 
 demo-down: ## remove it
 	$(PY) -m tests.hosts.demo down
 
-test: lint ## everything: lint, unit, integration with the real processes, whole hosts
+test: lint chromium ## everything: lint, unit, integration with the real processes, a browser, whole hosts
 	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit tests/fuzz
 	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/integration
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/browser
 	$(PY) -m tests.hosts.scenarios
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
@@ -80,6 +85,9 @@ unit: setup ## the unit tests alone
 integration: setup ## the integration tests alone
 	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/integration
 
+browser: setup chromium ## the page in a real Chromium alone; SCREENSHOTS=1 takes the pictures of the documentation
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/browser
+
 fuzz: setup ## 200,000 spoiled inputs for everything that comes from outside; a short version is part of the tests
 	$(PY) -m pytest $(TWO_AT_A_TIME) --hypothesis-profile fuzz --timeout 3600 tests/fuzz
 
@@ -89,7 +97,7 @@ molecule: setup ## whole hosts alone: python -m tests.hosts.scenarios NAME runs 
 roles-docs: setup ## write the roles' READMEs from their argument specs
 	$(PY) -m tests.roles_docs
 
-bench: packages $(STAMPS)/service ## measure against the original's design; writes docs/benchmarks.md
+bench: setup chromium ## measure against the original's design; writes docs/benchmarks.md
 	$(PY) -m tests.bench
 
 # An hour by default, written to docs/; a shorter run is a trial and writes nothing.

@@ -14,6 +14,8 @@ Secrets are never in the YAML file. They are files named after their use in `$CR
 `webhook-token`                 last path segment of `/webhook/azuracast/<token>`
 `api-token`                     the operator's bearer token
 `api-read-token`                one that may only read (optional)
+`page-users`                    who may sign in to the page (YAML, see `config_users`; without it nobody can)
+`session-key`                   signs the page's sessions; without it they end with the process
 `STATION.azuracast-key`         API key for a station's now-playing API that asks for one (optional)
 `STATION.DESTINATION.key`       stream key of a destination (SRT: its stream id)
 `STATION.DESTINATION.youtube`   authorisation to ask YouTube about a destination that has `youtube` (JSON)
@@ -34,6 +36,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from hook_service import config_users
 from hook_service.config_card import Card
 from hook_service.config_destinations import Destination, YouTube
 from hook_service.config_policies import AzuraCast, Policies
@@ -341,6 +344,8 @@ class Host(Section):
         if not has("api-token"):
             lines.append(f"no api-token in {self.credentials}; create it (mode 0640 or tighter)")
         has("api-read-token")
+        has("session-key")
+        lines += self._unusable_users()
         for shortcode, station in self.stations.items():
             if station.azuracast is not None:
                 has(f"{shortcode}.azuracast-key")
@@ -352,6 +357,16 @@ class Host(Section):
                     where = self.credentials / key
                     lines.append(f"stations.{shortcode}.destinations.{name}: no stream key; put it into {where}")
         return lines
+
+    def _unusable_users(self) -> list[str]:
+        where = self.credentials / "page-users"
+        try:
+            config_users.parse(self.secret("page-users"))
+        except OSError as error:
+            return [f"the credential {where} can't be read ({error.strerror}); mend or replace it"]
+        except ValueError as error:
+            return [f"the credential {where} {error}; mend or replace it"]
+        return []
 
     def _unusable_authorisations(self) -> list[str]:
         lines = []

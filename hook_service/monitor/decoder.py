@@ -69,6 +69,11 @@ class Decoder:
             self._ended()  # its pipes are about to be closed
         self.process.want(wanted)
 
+    def restart(self) -> None:
+        """Have another in its place."""
+        self._ended()
+        self.process.restart()
+
     def take(self, message: Message) -> None:
         """What the relay sent. Pictures that need others, and sound before the first keyframe, are left out."""
         if is_configuration(message):
@@ -105,8 +110,7 @@ class Decoder:
             for level in levels:
                 self._level(*level)
         if self._time() > _RENEW_MS:
-            self._ended()
-            self.process.restart()
+            self.restart()
 
     def _time(self) -> int:
         return self._sounds * 10240 // 441

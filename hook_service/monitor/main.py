@@ -16,7 +16,7 @@ from hook_service import settings
 from hook_service.monitor.expected import Expectations
 from hook_service.monitor.watch import LOOK_SECONDS, Watch
 from hook_service.observe import log, notify
-from hook_service.playout.control import Control, Message
+from hook_service.playout.control import BadRequest, Control, Message
 from hook_service.playout.reactor import Reactor
 
 _log = logging.getLogger("radio.monitor")
@@ -27,7 +27,9 @@ class Monitor:
 
     def __init__(self, stations: list[settings.Station]) -> None:
         self._reactor = reactor = Reactor()
-        self._control = Control(reactor, stations[0].monitor_socket, {"status": self._status})
+        self._control = Control(
+            reactor, stations[0].monitor_socket, {"status": self._status, "restart": self._restart}
+        )
         expectations = Expectations(reactor)
         self._watches = {station.shortcode: Watch(reactor, station, expectations) for station in stations}
 
@@ -55,6 +57,14 @@ class Monitor:
             "stations": {name: watch.status() for name, watch in self._watches.items()},
             "processes": [watch.process() for watch in self._watches.values()],
         }
+
+    def _restart(self, message: Message) -> Message:
+        """Begin the decoder of `station` anew."""
+        watch = self._watches.get(str(message.get("station")))
+        if watch is None:
+            raise BadRequest("there is no such station")
+        watch.restart()
+        return {}
 
     def _stop(self) -> None:
         notify.stopping()

@@ -103,6 +103,10 @@ class Watch:
         self._hang_up()
         self._decoder.want(False)
 
+    def restart(self) -> None:
+        """Begin its decoder anew."""
+        self._decoder.restart()
+
     def process(self) -> dict[str, Any]:
         """Its decoder, for the control socket."""
         return self._decoder.process.status()

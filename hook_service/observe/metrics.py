@@ -26,24 +26,8 @@ TRANSITIONS = ("cut", "fade", "crossfade")
 TELLERS = ("webhook", "sse", "poll", "icy", "ogg")
 DROPPED = ("stale", "contradicted", "over")
 OFFSET_BUCKETS = (
-    -15.0,
-    -5.0,
-    -3.0,
-    -2.0,
-    -1.0,
-    -0.5,
-    -0.25,
-    0.0,
-    0.25,
-    0.5,
-    1.0,
-    2.0,
-    3.0,
-    5.0,
-    15.0,
-    30.0,
-    60.0,
-    120.0,
+    *(-15.0, -5.0, -3.0, -2.0, -1.0, -0.5, -0.25, 0.0),
+    *(0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 15.0, 30.0, 60.0, 120.0),
 )
 SWITCH_BUCKETS = (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 3.0, 3.1, 3.25, 3.5, 4.0, 5.0, 10.0, 30.0)
 
@@ -206,6 +190,11 @@ class StationsCollector(Collector):
             "1 while the destination is being sent to",
             labels=["station", "destination"],
         )
+        wanted = GaugeMetricFamily(
+            "radio_destination_wanted",
+            "0 for a destination that someone has stopped",
+            labels=["station", "destination"],
+        )
         sent = CounterMetricFamily(
             "radio_destination_bytes", "Bytes sent to a destination", labels=["station", "destination"]
         )
@@ -231,6 +220,9 @@ class StationsCollector(Collector):
                         memory.add_metric([station, name], round(usage[1], 2))
                     if name.startswith("destination:"):
                         destination = name.removeprefix("destination:")
+                        wanted.add_metric([station, destination], float(is_wanted(process)))
+                        if not is_wanted(process):
+                            continue  # neither up nor down: nobody is to be alerted
                         up.add_metric([station, destination], float(process.get("state") == "RUNNING"))
                         bytes_sent = (process.get("progress") or {}).get("bytes")
                         sent.add_metric([station, destination], float(bytes_sent or 0))
@@ -239,7 +231,7 @@ class StationsCollector(Collector):
                     if f"destination:{destination}" not in told:
                         up.add_metric([station, destination], 0.0)
             self._usage.forget_all_but(pids)
-        yield from (restarts, state, uptime, cpu, memory, audio, up, sent)
+        yield from (restarts, state, uptime, cpu, memory, audio, up, wanted, sent)
 
 
 class SourcesCollector(Collector):
@@ -302,6 +294,11 @@ def preparations_failed(preparation: Status | None) -> float | None:
 def processes(status: Status | None) -> list[dict[str, Any]]:
     """The processes in a status document."""
     return list((status or {}).get("processes") or ())
+
+
+def is_wanted(process: Status) -> bool:
+    """Whether a process of a status document is to run. One of an older release does not say."""
+    return process.get("wanted") is not False
 
 
 def _uptime(playout: Status | None, now: float) -> float:

@@ -125,6 +125,11 @@ class Line:
             return
         self._took_at = time.monotonic()
 
+    def restart(self) -> None:
+        """Have another publisher in the place of this one."""
+        self._ended()
+        self.process.restart()
+
     def end(self) -> None:
         """End its publisher in good order."""
         self._ended()

@@ -16,7 +16,7 @@ from hook_service.observe import log, notify
 from hook_service.playout import adts, state
 from hook_service.playout.announce import Announcer
 from hook_service.playout.audio import Mixer
-from hook_service.playout.control import Control, Message
+from hook_service.playout.control import BadRequest, Control, Message
 from hook_service.playout.fallback import Fallback
 from hook_service.playout.lines import Line, Lines, other_key
 from hook_service.playout.picture import Picture, Still
@@ -65,6 +65,8 @@ class Playout:
                 "switch": self._switch,
                 "warm": self._warm,
                 "card": self._card,
+                "hold": lambda _message: {"loop": self._programme.hold()},
+                "restart": self._restart,
                 "lineup": self._lineup,
                 "moved": self._moved,
             },
@@ -242,6 +244,13 @@ class Playout:
 
     def _card(self, message: Message) -> Message:
         return {"shown": self._programme.card(message)}
+
+    def _restart(self, message: Message) -> Message:
+        restarts = {"audio": self._source.restart, "publisher": self._lines.current.restart}
+        if message.get("name") not in restarts:
+            raise BadRequest(f"there is no such process; there are: {', '.join(restarts)}")
+        restarts[message["name"]]()
+        return {}
 
     def _status(self, _message: Message) -> Message:
         line = self._lines.current

@@ -6,6 +6,8 @@ platform session. Each has its own state, its own reconnects and its own words; 
 Which relay key is on the air is asked of the playout every second. When the timeline turns over to another key
 (see `lines`), the destinations move one at a time, each right before a keyframe, and the playout is told when all
 have: a primary and its backup are never away together.
+
+One that was stopped by hand stays so, whoever restarts: which those are is kept in the state directory.
 """
 
 from __future__ import annotations
@@ -14,122 +16,25 @@ import argparse
 import logging
 import os
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from hook_service import ipc, settings
 from hook_service.observe import log, notify
-from hook_service.playout import commands, state
-from hook_service.playout.control import Control, Message
+from hook_service.playout import state
+from hook_service.playout.control import BadRequest, Control, Message
+from hook_service.playout.destination import Destination
 from hook_service.playout.lines import other_key
 from hook_service.playout.process import Process
-from hook_service.playout.procfs import queued_bytes
 from hook_service.playout.reactor import Reactor
-from hook_service.playout.supervise import Policy, State
+from hook_service.playout.supervise import State
 
 _log = logging.getLogger("radio.output")
 
-POLICY = Policy(stale=8.0, spawning=12.0, backoff=0.5, backoff_limit=8.0, slow=10.0)
 # A destination's FFmpeg needs half a second from the end of the one before to the relay, more on a busy host. Begun
 # so long before a keyframe, it is there when the keyframe comes.
 _MOVE_LEAD_SECONDS = 0.8
 _MOVE_PATIENCE_SECONDS = 15.0
-# FFmpeg tells of its progress every second, unless it waits for its platform.
-_PROGRESS_SECONDS = 1.5
-
-
-class Lag:
-    """How far what a destination's FFmpeg has sent is behind the timeline.
-
-    Its `-progress` counts from the first frame that it was given, which came right from the timeline: the least that
-    it was ever behind is what it is behind by nature.
-    """
-
-    def __init__(self) -> None:
-        self._of: tuple[int | None, str] | None = None
-        self._told_at = 0.0
-        self._behind = self._least = 0.0
-
-    def seconds(
-        self, process: Process, key: str, timeline: tuple[str, float, float] | None, now: float
-    ) -> float | None:
-        """Seconds behind; None before anything was sent.
-
-        `timeline` is a line's key, its time in seconds, and the `now` at which it was that.
-        """
-        if timeline is None or timeline[0] != key or process.state is not State.RUNNING or not process.progress:
-            return None
-        if self._of != (process.pid, key):
-            self._of, self._told_at, self._least = (process.pid, key), 0.0, float("inf")
-        if process.told_at != self._told_at:
-            self._told_at = process.told_at
-            line_seconds = timeline[1] + self._told_at - timeline[2]
-            self._behind = line_seconds - process.progress["out_time_ms"] / 1000
-            self._least = min(self._least, self._behind)
-        waits = max(0.0, now - self._told_at - _PROGRESS_SECONDS)
-        return round(self._behind - self._least + waits, 3)
-
-
-class Destination:
-    """One platform's process, and the relay key that it reads or will read at its next start."""
-
-    def __init__(
-        self,
-        reactor: Reactor,
-        station: settings.Station,
-        target: settings.Destination,
-        key: str,
-        on_state: Callable[[Process], None],
-        source_away: Callable[[], bool],
-    ) -> None:
-        self.target = target
-        self.relay_key = key
-        self.lag_seconds: float | None = None
-        self._lag = Lag()
-        self._station = station
-        self._secrets = station.run / f"destination-{station.shortcode}-{target.name}.ffpreset"
-        self.process = Process(
-            reactor,
-            f"destination:{target.name}",
-            POLICY,
-            self._command,
-            progress=True,
-            on_state=on_state,
-            excused=source_away,
-            redact=self._redact,
-        )
-
-    def _command(self) -> list[str]:
-        # Written at every start: the run directory may have been swept.
-        self._secrets.unlink(missing_ok=True)
-        file = os.open(self._secrets, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(file, "w", encoding="utf-8") as out:
-            out.write(commands.destination_secrets(self.target))
-        relay = f"rtmp://{self._station.relay_rtmp}/live/{self.relay_key}"
-        return commands.destination(relay, self.target, self._secrets)
-
-    def _redact(self, text: str) -> str:
-        return text.replace(self.target.key, "***") if self.target.key else text
-
-    def look(self, timeline: tuple[str, float, float] | None) -> None:
-        """To be called every second, with where the timeline is."""
-        self.lag_seconds = self._lag.seconds(self.process, self.relay_key, timeline, time.monotonic())
-
-    def status(self) -> Message:
-        """For the control socket."""
-        pid = self.process.pid
-        return {
-            **self.process.status(),
-            "relay_key": self.relay_key,
-            "backup_of": self.target.backup_of,
-            "queue_bytes": None if pid is None else queued_bytes(pid),
-            "lag_seconds": self.lag_seconds,
-        }
-
-    def forget_secrets(self) -> None:
-        """Take the option file away."""
-        self._secrets.unlink(missing_ok=True)
 
 
 class Output:
@@ -138,7 +43,10 @@ class Output:
     def __init__(self, station: settings.Station) -> None:
         self._station = station
         self._reactor = reactor = Reactor()
-        self._control = Control(reactor, station.output_socket, {"status": self._status})
+        handlers = {"status": self._status, "start": self._start, "stop": self._stop, "restart": self._restart}
+        self._control = Control(reactor, station.output_socket, handlers)
+        self._stopped_file = station.state / f"stopped-{station.shortcode}.json"
+        self._stopped = state.load_names(self._stopped_file)
         anchor = state.load_anchor(station.run / f"timeline-{station.shortcode}.json")
         self._key = anchor.relay_key if anchor else other_key(station.shortcode, None)
         self._destinations = [
@@ -153,12 +61,12 @@ class Output:
     def run(self) -> None:
         """Keep every destination going until asked to end."""
         reactor = self._reactor
-        reactor.stop_on_signals(self._stop)
+        reactor.stop_on_signals(self._end)
         interval = notify.watchdog_interval()
         if interval is not None:
             reactor.every(interval, notify.watchdog)
         for destination in self._destinations:
-            destination.process.want(True)
+            destination.process.want(destination.target.name not in self._stopped)
         reactor.every(1.0, self._look)
         notify.ready()
         reactor.run()
@@ -235,11 +143,46 @@ class Output:
             error=process.last_error,
         )
 
+    def _start(self, message: Message) -> Message:
+        """Send to the destination `name` again."""
+        return self._have(self._named(message), wanted=True)
+
+    def _stop(self, message: Message) -> Message:
+        """Send nothing to the destination `name`, until it is started."""
+        return self._have(self._named(message), wanted=False)
+
+    def _restart(self, message: Message) -> Message:
+        """Connect to the destination `name` anew."""
+        destination = self._named(message)
+        if destination.target.name in self._stopped:
+            raise BadRequest(f"{destination.target.name} is stopped; start it")
+        destination.process.restart()
+        return {}
+
+    def _have(self, destination: Destination, *, wanted: bool) -> Message:
+        name = destination.target.name
+        if (name not in self._stopped) != wanted:
+            # Of those that are configured: another of that name, some day, was never stopped.
+            known = {one.target.name for one in self._destinations}
+            self._stopped = (self._stopped ^ {name}) & known
+            _log.info("%s is %s by hand", destination.process.name, "started" if wanted else "stopped")
+            if not state.save_names(self._stopped_file, self._stopped):
+                _log.warning("Which destinations are stopped can't be kept: a restart will start them")
+        destination.process.want(wanted)
+        return {}
+
+    def _named(self, message: Message) -> Destination:
+        for destination in self._destinations:
+            if destination.target.name == message.get("name"):
+                return destination
+        known = ", ".join(destination.target.name for destination in self._destinations)
+        raise BadRequest(f"there is no such destination; there are: {known}")
+
     def _status(self, _message: Message) -> Message:
         processes = [destination.status() for destination in self._destinations]
         return {"station": self._station.shortcode, "pid": os.getpid(), "processes": processes}
 
-    def _stop(self) -> None:
+    def _end(self) -> None:
         notify.stopping()
         for destination in self._destinations:
             destination.process.want(False)

@@ -104,6 +104,15 @@ class Programme:
             self._load_default()
         self._fetch("switch", at=slot)
 
+    def hold(self) -> str:
+        """Stay with what is on the air, whatever waits for its slot; the loop's path, or "slate"."""
+        item = self.picture.item
+        self._supersede()
+        self._retry_at = None
+        self._wanted = state.OnAir(item.loop, self._wanted.default, item.play_id, item.request_id)
+        self._loader.later(partial(state.save_on_air, self._state_file, self._wanted))
+        return item.loop
+
     def warm(self, message: Message) -> None:
         """Have `loop` prepared before it is due, with its `card`.
 

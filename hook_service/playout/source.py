@@ -109,6 +109,11 @@ class Source:
                 feed.begins_anew()
             self._announcer.poll(feed)
 
+    def restart(self) -> None:
+        """Have another FFmpeg in the place of this one."""
+        self._stdin = self._stdout = None
+        self.process.restart()
+
     def stop(self) -> None:
         """End it in good order."""
         self._stopped = True
@@ -173,8 +178,7 @@ class Source:
             self.process.want(True)
         elif stream.demuxer != self._demuxer:
             self._demuxer = stream.demuxer
-            self._stdin = self._stdout = None
-            self.process.restart()
+            self.restart()
         else:
             self._attach()
 

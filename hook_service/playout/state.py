@@ -1,13 +1,14 @@
-"""What survives a playout: where the timeline was, and which loop was on the air.
+"""What survives a restart: where the timeline was, which loop was on the air, which destinations were stopped.
 
 The timeline's anchor lies in the run directory: it means something until the host reboots, and is renewed every
-second. The loop on the air lies in the state directory and survives a reboot.
+second. The rest lies in the state directory and survives a reboot.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -91,13 +92,25 @@ def load_on_air(path: Path) -> OnAir | None:
     return on_air if all(value is None or isinstance(value, str) for value in ids) else None
 
 
-def _save(path: Path, value: dict[str, Any]) -> None:
+def save_names(path: Path, names: Collection[str]) -> bool:
+    """Keep a set of names; whether it could be kept."""
+    return _save(path, {"names": sorted(names)})
+
+
+def load_names(path: Path) -> frozenset[str]:
+    """The set of names; an empty one where there is none."""
+    names = (_load(path) or {}).get("names")
+    return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()
+
+
+def _save(path: Path, value: dict[str, Any]) -> bool:
     temporary = path.with_suffix(".new")
     try:
         temporary.write_text(json.dumps(value), encoding="utf-8")
         temporary.replace(path)
     except OSError:
-        return
+        return False
+    return True
 
 
 def _load(path: Path) -> dict[str, Any] | None:

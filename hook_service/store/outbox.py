@@ -176,6 +176,10 @@ class Outbox:
         else:
             self._put(records.ERROR, body, dispensable=True)
 
+    def note(self, kind: str, body: str, *, dispensable: bool = False) -> None:
+        """Any other record, with its body as `records` makes it."""
+        self._put(kind, body, dispensable=dispensable)
+
     @property
     def pending(self) -> int:
         """Records that are not in the database yet."""

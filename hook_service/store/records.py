@@ -10,7 +10,6 @@ found on the air: all others end when it was last alive, or when the next one be
 """
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -19,18 +18,18 @@ import psycopg
 
 from ..tracks.nowplaying import TrackEvent
 from ..tracks.track_key import track_key
+from .plain import bounded_json, dump
 
 PLAY_STARTED: Final = "play_started"
 PLAY_TOLD: Final = "play_told"
 PLAY_ENDED: Final = "play_ended"
 CLOSE_OPEN: Final = "close_open"
 ERROR: Final = "error"
+AUDIT: Final = "audit"
+TOKEN_USED: Final = "token_used"  # noqa: S105 - a kind of record
 
 MAX_MESSAGE: Final = 10_000
 """Characters kept of a message."""
-
-MAX_CONTEXT: Final = 65_536
-"""Characters of JSON kept of an error's context."""
 
 # A mapping may have been deleted since the loop was chosen: the play is recorded without it. The lock keeps
 # it from being deleted between the look and the reference.
@@ -111,12 +110,25 @@ message, context) VALUES (%(event_id)s, to_timestamp(%(timestamp)s::float8), %(s
 %(message)s, %(context)s) ON CONFLICT (event_id) DO NOTHING
 """
 
+_AUDIT: Final[LiteralString] = """
+INSERT INTO audit_log (event_id, timestamp, actor, action, station, address, request_id, details)
+VALUES (%(event_id)s, to_timestamp(%(timestamp)s::float8), %(actor)s, %(action)s, %(station)s, %(address)s,
+    %(request_id)s, %(details)s)
+ON CONFLICT (event_id) DO NOTHING
+"""
+
+_USED: Final[LiteralString] = """
+UPDATE api_tokens SET last_used_at = greatest(last_used_at, to_timestamp(%(at)s::float8)) WHERE id = %(id)s
+"""
+
 _STATEMENTS: Final[dict[str, tuple[LiteralString, ...]]] = {
     PLAY_STARTED: (_PLAY_STARTED, _PREVIOUS_ENDED),
     PLAY_TOLD: (_PLAY_TOLD,),
     PLAY_ENDED: (_PLAY_ENDED,),
     CLOSE_OPEN: (_CLOSE_OPEN,),
     ERROR: (_ERROR,),
+    AUDIT: (_AUDIT,),
+    TOKEN_USED: (_USED,),
 }
 
 
@@ -152,7 +164,7 @@ def play_started(
     request_id: str | None = None,
 ) -> str:
     """The body of a record: this track's loop went on the air. `started_at` is unix seconds."""
-    return _dump(
+    return dump(
         {
             "event_id": str(event_id),
             "station": event.station[:100],
@@ -177,7 +189,7 @@ def play_told(
     request_id: str | None = None,
 ) -> str:
     """The body of a record: more is known of that play. `loop` and `rule` None: its picture stayed what it was."""
-    return _dump(
+    return dump(
         {
             "event_id": str(event_id),
             **_song(event),
@@ -191,7 +203,7 @@ def play_told(
 
 def play_ended(event_id: UUID | str, *, ended_at: float, had_errors: bool, error_message: str | None) -> str:
     """The body of a record: that play left the air. `ended_at` is unix seconds."""
-    return _dump(
+    return dump(
         {
             "event_id": str(event_id),
             "ended_at": ended_at,
@@ -203,7 +215,7 @@ def play_ended(event_id: UUID | str, *, ended_at: float, had_errors: bool, error
 
 def close_open(station: str, *, at: float, still_on_air: UUID | str | None) -> str:
     """The body of a record: no play of the station but `still_on_air` outlived `at`, unix seconds."""
-    return _dump(
+    return dump(
         {"station": station[:100], "at": at, "still_on_air": None if still_on_air is None else str(still_on_air)}
     )
 
@@ -221,7 +233,7 @@ def error(
     """The body of a record: a row for the error log. `timestamp` is unix seconds; no station is the whole
     host.
     """
-    return _dump(
+    return dump(
         {
             "event_id": str(event_id),
             "timestamp": timestamp,
@@ -229,9 +241,40 @@ def error(
             "service": service[:64],
             "severity": severity.upper()[:16],
             "message": message[:MAX_MESSAGE],
-            "context": _context(context or {}),
+            "context": bounded_json(context or {}),
         }
     )
+
+
+def audit(
+    event_id: UUID | str,
+    timestamp: float,
+    *,
+    actor: str,
+    action: str,
+    station: str | None,
+    address: str | None,
+    request_id: str | None,
+    details: Mapping[str, Any],
+) -> str:
+    """The body of a record: what someone did. `timestamp` is unix seconds; no station is the whole host."""
+    return dump(
+        {
+            "event_id": str(event_id),
+            "timestamp": timestamp,
+            "actor": actor[:128],
+            "action": action[:64],
+            "station": (station or "*")[:100],
+            "address": address and address[:64],
+            "request_id": _id(request_id),
+            "details": bounded_json(details),
+        }
+    )
+
+
+def token_used(token_id: int, at: float) -> str:
+    """The body of a record: a token was used at `at`, unix seconds."""
+    return dump({"id": token_id, "at": at})
 
 
 def _song(event: TrackEvent) -> dict[str, Any]:
@@ -246,30 +289,3 @@ def _song(event: TrackEvent) -> dict[str, Any]:
 
 def _id(request_id: str | None) -> str | None:
     return request_id[:64] if request_id else None
-
-
-def _context(context: Mapping[str, Any]) -> str:
-    text = json.dumps(_plain(context), allow_nan=False, ensure_ascii=False)
-    if len(text) > MAX_CONTEXT:
-        return json.dumps({"truncated": text[: MAX_CONTEXT // 2]}, ensure_ascii=False)
-    return text
-
-
-def _dump(values: dict[str, Any]) -> str:
-    return json.dumps(_plain(values), allow_nan=False)
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    """`value` as JSON that PostgreSQL can hold: no NUL, no half of a surrogate pair, no NaN, no cycle."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode()
-    if depth < 8:
-        if isinstance(value, Mapping):
-            return {_plain(str(key)): _plain(item, depth + 1) for key, item in value.items()}
-        if isinstance(value, list | tuple | set | frozenset):
-            return [_plain(item, depth + 1) for item in value]
-    return _plain(str(value)[:1000])

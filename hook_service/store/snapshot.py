@@ -11,11 +11,13 @@ import os
 import random
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
+from psycopg import sql
 
 from ..tracks.snapshot import DefaultRow, MappingRow, Snapshot
 from .pool import connect, guard, reason
@@ -34,18 +36,22 @@ RELOAD_EVERY: Final = 300.0
 LONGEST_WAIT: Final = 5.0
 """Seconds between attempts to connect."""
 
+Load = Callable[[psycopg.Connection[Any]], None]
+
 _log = logging.getLogger("radio.snapshot")
 
 
 class SnapshotKeeper:
     """Owns the current snapshot. `current` is for any thread, costs nothing, and is never None.
 
-    `path` is the file, in the state directory, that outlives the process.
+    `path` is the file, in the state directory, that outlives the process. `also` is what else is to be read again
+    over the same connection, by the channel that tells of its changes.
     """
 
-    def __init__(self, dsn: str, path: Path) -> None:
+    def __init__(self, dsn: str, path: Path, also: Mapping[str, Load] | None = None) -> None:
         self._dsn = dsn
         self._path = path
+        self._loads_of: dict[str, Load] = {CHANNEL: self._load, **(also or {})}
         self._current = Snapshot()
         self._contact = 0.0
         self._loads = 0
@@ -113,27 +119,36 @@ class SnapshotKeeper:
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         # Listening comes first: a change between the two is then seen twice, not never.
         with guard(connection):
-            connection.execute(f"LISTEN {CHANNEL}")
-        self._load(connection)
+            for channel in self._loads_of:
+                connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        self._load_all(connection, self._loads_of)
         if self._failures:
             _log.info("The database is back", extra={"context": {"mappings": len(self._current.rows)}})
             self._failures = 0
         loaded = proven = time.monotonic()
         while not self._stop.is_set():
-            changed = bool(list(connection.notifies(timeout=0.5, stop_after=1)))
+            changed = {told.channel for told in connection.notifies(timeout=0.5, stop_after=1)}
             now = time.monotonic()
-            if changed or now - loaded > RELOAD_EVERY:
-                self._load(connection)
-                loaded = proven = time.monotonic()
+            if changed:
+                self._load_all(connection, changed)
+                proven = time.monotonic()
+                loaded = proven if CHANNEL in changed else loaded
                 self._stop.wait(DEBOUNCE)
+            elif now - loaded > RELOAD_EVERY:
+                self._load_all(connection, self._loads_of)
+                loaded = proven = time.monotonic()
             elif now - proven > HEARTBEAT:
                 with guard(connection):
                     connection.execute("SELECT 1")
                 proven = self._contact = time.monotonic()
 
+    def _load_all(self, connection: psycopg.Connection[Any], channels: Iterable[str]) -> None:
+        for channel in channels:
+            with guard(connection):
+                self._loads_of[channel](connection)
+
     def _load(self, connection: psycopg.Connection[Any]) -> None:
-        with guard(connection):
-            snapshot = load(connection)
+        snapshot = load(connection)
         changed = (snapshot.rows, snapshot.default_rows) != (self._current.rows, self._current.default_rows)
         self._current = snapshot
         self._contact = time.monotonic()

@@ -25,6 +25,7 @@ from hook_service.web.health import Health
 from hook_service.web.limits import Buckets, client_of
 from hook_service.web.problems import MEDIA_TYPE, SECURITY_HEADERS, Problem
 from hook_service.web.server import MAX_BODY
+from hook_service.web.sessions import Sessions
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
@@ -35,6 +36,23 @@ if TYPE_CHECKING:
 
 App = TypeVar("App", bound=Flask)
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+PAGES = frozenset(
+    (
+        "",
+        "login",
+        "logout",
+        "live",
+        "static",
+        "history",
+        "errors",
+        "library",
+        "mappings",
+        "audit",
+        "tokens",
+        "preview",
+    )
+)
+"""The first parts of the addresses that the page has."""
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _DETAILS = {
     404: "There is nothing at this address.",
@@ -59,6 +77,7 @@ class Services:
     stations: Stations
     sources: Sources
     youtube: YouTube
+    sessions: Sessions
     keys: tuple[str, ...] = field(init=False)
     """Stream keys, AzuraCast's keys, YouTube's secrets, as they look inside JSON: never to be in an answer."""
     failures: Buckets = field(init=False)
@@ -89,9 +108,10 @@ def create_app(services: Services) -> Flask:
     app = equip(Flask(__name__, static_folder=None), services)
     app.register_blueprint(webhook.blueprint)
     app.register_blueprint(operations.blueprint)
-    outermost: WSGIApplication = _ApiLater(app.wsgi_app, services)
-    if services.host.web.trusted_proxies:
-        outermost = ProxyFix(outermost, x_for=services.host.web.trusted_proxies, x_proto=0)
+    outermost: WSGIApplication = _Later(app.wsgi_app, services)
+    proxies = services.host.web.trusted_proxies
+    if proxies:
+        outermost = ProxyFix(outermost, x_for=proxies, x_proto=proxies)
     app.wsgi_app = outermost  # type: ignore[method-assign, assignment]
     return app
 
@@ -111,24 +131,43 @@ def equip(app: App, services: Services) -> App:
     return app
 
 
-class _ApiLater:
-    """Makes the operator's API with the first request for it: 5 MB that a host needs only while someone looks."""
+class _Later:
+    """Makes the operator's API, and the page, with the first request for each: megabytes that a host needs only while
+    someone looks.
+    """
 
     def __init__(self, rest: WSGIApplication, services: Services) -> None:
         self._rest = rest
         self._services = services
         self._lock = threading.Lock()
         self._api: WSGIApplication | None = None
+        self._page: WSGIApplication | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not environ["PATH_INFO"].startswith("/api/"):
-            return self._rest(environ, start_response)
+        path = environ["PATH_INFO"]
+        if path.startswith("/api/"):
+            part = self._api or self._make_api()
+        elif path[:1] == "/" and path[1:].partition("/")[0] in PAGES:
+            part = self._page or self._make_page()
+        else:
+            part = self._rest
+        return part(environ, start_response)
+
+    def _make_api(self) -> WSGIApplication:
         with self._lock:
             if self._api is None:
                 from hook_service.web import api  # noqa: PLC0415 - what this class is for
 
                 self._api = equip(api.openapi_app(), self._services)
-        return self._api(environ, start_response)
+            return self._api
+
+    def _make_page(self) -> WSGIApplication:
+        with self._lock:
+            if self._page is None:
+                from hook_service.web import page  # noqa: PLC0415 - what this class is for
+
+                self._page = equip(page.page_app(), self._services)
+            return self._page
 
 
 def _admit() -> None:
@@ -146,7 +185,8 @@ def _admit() -> None:
 def _finish(response: Response) -> Response:
     headers = response.headers
     headers["X-Request-Id"] = g.request_id
-    headers.extend(SECURITY_HEADERS)
+    for name, value in SECURITY_HEADERS:
+        headers.setdefault(name, value)
     if log.isEnabledFor(logging.DEBUG):
         # The endpoint, not the path: that may hold the webhook's token.
         context = {"endpoint": request.endpoint, "status": response.status_code, "request_id": g.request_id}

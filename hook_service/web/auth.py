@@ -5,12 +5,24 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
 from hook_service.config import Host
 
-Scope = Literal["operate", "read"]
-"""What a token is good for: everything, or asking without changing anything."""
+Scope = Literal["read", "control", "library", "mappings", "admin"]
+"""What someone may do: look, direct the broadcast, change loops, change mappings, see to tokens and the audit log."""
+ALL: Final[frozenset[Scope]] = frozenset(get_args(Scope))
+READ: Final[frozenset[Scope]] = frozenset({"read"})
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who a request comes from, under the name that the audit log has, and what they may do."""
+
+    name: str
+    scopes: frozenset[Scope]
 
 
 def _same(given: str | None, wanted: bytes | None) -> bool:
@@ -23,16 +35,18 @@ def _same(given: str | None, wanted: bytes | None) -> bool:
 class Guard:
     """Compares what a request brings with the credentials, which are read once, at start."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, find: Callable[[str], Actor | None] = lambda _token: None) -> None:
+        """`find` knows the tokens that were made since."""
+        self._find = find
         password = host.secret("webhook-password")
         # One string, so that there is one comparison and nothing tells user and password apart.
         self._basic = f"{host.webhook.user}:{password}".encode() if password else None
         self._secret = _bytes(host.secret("webhook-secret"))
         self._token = _bytes(host.secret("webhook-token"))
-        self._tokens: dict[Scope, bytes | None] = {
-            "operate": _bytes(host.secret("api-token")),
-            "read": _bytes(host.secret("api-read-token")),
-        }
+        self._tokens = [
+            (Actor("api-token", ALL), _bytes(host.secret("api-token"))),
+            (Actor("api-read-token", READ), _bytes(host.secret("api-read-token"))),
+        ]
 
     def webhook(self, authorization: str | None, secret: str | None, token: str | None) -> bool:
         """Whether any configured credential is given and right: Basic, `X-Webhook-Secret` or the path's token."""
@@ -41,15 +55,15 @@ class Guard:
         path = _same(token, self._token)
         return basic or header or path
 
-    def scope(self, authorization: str | None) -> Scope | None:
-        """What the bearer token in the `Authorization` header is good for; None without one that is right."""
+    def actor(self, authorization: str | None) -> Actor | None:
+        """Who the bearer token in the `Authorization` header is of; None without one that is right."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             return None
         given = _wsgi(token.strip())
-        # Both are compared, so that the time it takes does not tell which of them a guess came near to.
-        right: list[Scope] = [scope for scope, wanted in self._tokens.items() if _same(given, wanted)]
-        return right[0] if right else None
+        # All are compared, so that the time it takes does not tell which of them a guess came near to.
+        right = [actor for actor, wanted in self._tokens if _same(given, wanted)]
+        return right[0] if right else self._find(given or "")
 
 
 def _bytes(secret: str | None) -> bytes | None:

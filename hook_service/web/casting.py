@@ -33,7 +33,9 @@ class Casting:
         chronicle: Chronicle,
         recorder: Recorder,
         metrics: Metrics,
+        held: Callable[[], bool],
     ) -> None:
+        """`held()` says whether the picture is no track's now."""
         self._station = station
         self._memory = memory
         self._resolver = resolver
@@ -41,6 +43,7 @@ class Casting:
         self._chronicle = chronicle
         self._recorder = recorder
         self._metrics = metrics
+        self._held = held
 
     def pictures(self, events: Iterable[TrackEvent]) -> list[tuple[str, TrackEvent]]:
         """The loops of events that have one, in their order."""
@@ -84,8 +87,9 @@ class Casting:
         resolution = self._resolve(decision) if play is not None and decision.newest else None
         row = self._memory.rows.get(decision.scene)
         if row is not None:
-            loop, rule = (resolution.loop, resolution.rule) if resolution is not None else (None, None)
-            mapping_id = resolution.mapping_id if resolution is not None else None
+            shown = None if self._held() else resolution
+            loop, rule = (shown.loop, shown.rule) if shown is not None else (None, None)
+            mapping_id = shown.mapping_id if shown is not None else None
             self._recorder.play_told(
                 row,
                 decision.event,

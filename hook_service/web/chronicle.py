@@ -126,6 +126,26 @@ class Chronicle:
             self._memory.marks["output"] = (event["boot"], event["seq"])
             self._memory.save()
 
+    def began_unseen(self, play: Play, loop: str, rule: str) -> None:
+        """A play began while `loop` is shown whatever begins."""
+        with self.lock:
+            self._begun(play, play.at, loop, rule, None, None)
+            self._memory.save()
+        log.info("Track began", extra={"context": {**about(play), "loop_path": loop, "rule": rule}})
+
+    def seen_again(self, play: Play) -> None:
+        """The play on the air, which may have begun unseen, has its own picture from now on."""
+        resolution = play.resolution
+        if play.event.online:
+            self._recorder.play_told(
+                play.play_id,
+                play.event,
+                loop=resolution.loop,
+                rule=resolution.rule,
+                mapping_id=resolution.mapping_id,
+                request_id=play.request_id,
+            )
+
     def went_offline(self, at: float) -> None:
         """The station's track is over; the picture stays until there is another."""
         with self.lock:
@@ -162,38 +182,42 @@ class Chronicle:
             if loop not in (play.resolution.loop, *play.before):
                 memory.fault = memory.fault or trouble or f"shown with {loop} ({reason})"
             return
-        self._end_current(at)
+        pid = event.get("publisher_pid")
         decided_by = "policy" if play.resolution.rule == RULE else play.decided_by
+        self._begun(play, at, loop, play.resolution.rule, play.resolution.mapping_id, pid)
         memory.switch = {"at": at, "decided_by": decided_by, "scene": play.scene}
         self._metrics.switches.labels(self._station, decided_by).inc()
         if not play.event.online:
-            memory.on_air(play.play_id)
-            return  # no track: it has no row
-        self._recorder.play_started(
-            play.play_id,
-            play.event,
-            loop=loop,
-            rule=play.resolution.rule,
-            mapping_id=play.resolution.mapping_id,
-            started_at=at,
-            publisher_pid=event.get("publisher_pid"),
-            request_id=play.request_id,
-        )
-        memory.on_air(play.play_id)
+            return
         if loop not in (play.resolution.loop, *play.before):
             memory.fault = trouble or f"shown with {loop} ({reason})"
-        self._metrics.tracks_played.labels(self._station).inc()
         if play.decided_by == "webhook":
             self._metrics.switch_seconds.labels(self._station).observe(max(0.0, at - play.received))
         context = {
             **about(play),
             "loop_path": loop,
-            "ffmpeg_pid": event.get("publisher_pid"),
+            "ffmpeg_pid": pid,
             "reason": reason,
             "decided_by": decided_by,
             "seconds": round(at - play.received, 3),
         }
         log.info("Track switched", extra={"context": context})
+
+    def _begun(self, play: Play, at: float, loop: str, rule: str, mapping_id: int | None, pid: int | None) -> None:
+        self._end_current(at)
+        if play.event.online:  # without a track it has no row
+            self._recorder.play_started(
+                play.play_id,
+                play.event,
+                loop=loop,
+                rule=rule,
+                mapping_id=mapping_id,
+                started_at=at,
+                publisher_pid=pid,
+                request_id=play.request_id,
+            )
+            self._metrics.tracks_played.labels(self._station).inc()
+        self._memory.on_air(play.play_id)
 
     def _another_playout(self, at: float) -> None:
         self._another()

@@ -28,6 +28,7 @@ from hook_service.web.cards import Cards
 from hook_service.web.casting import Casting
 from hook_service.web.chronicle import Chronicle, Recorder, about
 from hook_service.web.follower import Follower
+from hook_service.web.manual import Manual
 from hook_service.web.orders import Orders
 from hook_service.web.plays import Memory, Play
 from hook_service.web.sources import Known
@@ -66,7 +67,7 @@ class Director:
         self._cards = cards
         self._bare = False
         """Whether the loop was left on the air when the track that its card names was over."""
-        self._orders = Orders(playout, pause=self._pause, complain=self._complain, card=self._card)
+        self._orders = Orders(playout, pause=self._pause, complain=self._complain, held=self._held, card=self._card)
         self._memory = memory
         self._resolver = resolver
         self._metrics = metrics
@@ -80,7 +81,7 @@ class Director:
             memory=memory,
             recorder=recorder,
             metrics=metrics,
-            another_playout=self._look_again,
+            another_playout=lambda: self._look(again=True),
             sound=self._sound,
             alive_before=alive_before,
         )
@@ -92,6 +93,15 @@ class Director:
             chronicle=self._chronicle,
             recorder=recorder,
             metrics=metrics,
+            held=self._held,
+        )
+        self.manual = Manual(
+            station,
+            memory=memory,
+            chronicle=self._chronicle,
+            orders=self._orders,
+            default=lambda: self._resolver().default_loop(station),
+            wake=self._look,
         )
         # Guards the gate and the story. Who holds the chronicle's lock may take this one, never the other way round.
         self._wake = threading.Condition()
@@ -150,18 +160,17 @@ class Director:
     def track(self) -> dict[str, Any] | None:
         """The track on the air; None where none is, or none is known."""
         with self._chronicle.lock:
-            play = self._memory.plays.get(self._memory.current or "")
-        if play is None or not play.event.online:
+            return self._memory.track()
+
+    def following(self) -> dict[str, Any] | None:
+        """The song that comes next, with the loop that it would have now; None where nobody has told of one."""
+        with self._wake:
+            coming = self._story.coming()[:1]
+        if not coming:
             return None
-        event = play.event
-        return {
-            "artist": event.artist,
-            "title": event.title,
-            "album": event.album,
-            "play_id": play.play_id,
-            "rule": play.resolution.rule,
-            "loop_path": play.resolution.loop,
-        }
+        event, pictures = coming[0], self._casting.pictures(coming)
+        loop = pictures[0][0] if pictures else None
+        return {"artist": event.artist, "title": event.title, "album": event.album, "loop_path": loop}
 
     def known(self) -> Known:
         """How the story is, for the API and the metrics."""
@@ -169,13 +178,6 @@ class Director:
             switch = self._memory.switch
         with self._wake:
             return Known.of(self._story.plot, switch)
-
-    def show(self, loop: str, request_id: str) -> dict[str, Any]:
-        """Show a loop now, by hand, until the next track. The playout's answer; raises ipc.PeerDown."""
-        answer = self._orders.show(loop, self._resolver().default_loop(self.station), request_id)
-        context = {"station": self.station, "loop_path": loop, "request_id": request_id}
-        log.info("Loop ordered by hand", extra={"context": context})
-        return answer
 
     def nudge(self) -> None:
         """Look again at what is to be made ready: something that was waited for is there."""
@@ -191,9 +193,12 @@ class Director:
     def _known(self, event: TrackEvent) -> bool:
         return is_known(self._resolver(), self._policies, event)
 
-    def _look_again(self) -> None:
+    def _held(self) -> bool:
+        return self.manual.override is not None
+
+    def _look(self, *, again: bool = False) -> None:
         with self._wake:
-            self._recheck = True
+            self._told, self._recheck = True, self._recheck or again
             self._wake.notify_all()
 
     def _sound(self, event: dict[str, Any]) -> None:
@@ -238,8 +243,11 @@ class Director:
         plays = self._decide()
         for play in plays:
             self._carry_out(play)
+        self.manual.look()
         newest = self._newest()
-        if recheck and not plays and newest is not None and newest.play_id != self._memory.current:
+        if recheck and self._held():
+            self.manual.again()
+        elif recheck and not plays and newest is not None and newest.play_id != self._memory.current:
             self._orders.again(newest)
         return bool(plays)
 
@@ -248,7 +256,7 @@ class Director:
         return wait is not None and wait <= 0
 
     def _until_due(self) -> float | None:
-        due = self._story.next_due
+        due = min((at for at in (self._story.next_due, self.manual.next_due) if at is not None), default=None)
         return None if due is None else max(0.0, due - time.time())
 
     def _decide(self) -> list[Play]:
@@ -285,7 +293,7 @@ class Director:
             if loop != shown or card is not None:
                 pictures.append((loop, card))
         self._orders.announce(pictures)
-        if self._bare:
+        if self._bare or self._held():
             self._orders.undress()
         elif newest is not None and self._cards is not None and self._cards.of(newest.event)[1]:
             self._orders.dress(newest, self._card(newest))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hook_service import __version__
-from hook_service.observe.metrics import processes
+from hook_service.observe.metrics import is_wanted, processes
 from hook_service.web.relay import RelayDown
 from hook_service.web.stations import Stations, Status
 
@@ -126,6 +126,11 @@ def _onair(seen: Status | None) -> str:
     return wrong or ("unknown" if seen.get("black") is None else "up")
 
 
+def _destination(process: Status) -> dict[str, Any]:
+    told = {"status": process.get("state", "STOPPED")}
+    return told if is_wanted(process) else {**told, "wanted": False}
+
+
 def _station(
     playout: Status | None,
     outputs: Status | None,
@@ -140,14 +145,16 @@ def _station(
     found = {process["name"]: process for process in (*processes(playout), *processes(outputs))}
     publisher = found.get("publisher", {}).get("state", "STOPPED")
     destinations = {
-        name: {"status": found.get(f"destination:{name}", {}).get("state", "STOPPED")}
-        | ({} if youtube is None else {"youtube": youtube})
+        name: _destination(found.get(f"destination:{name}", {})) | ({} if youtube is None else {"youtube": youtube})
         for name, youtube in wanted.items()
     }
-    sent = [destination["status"] == "RUNNING" for destination in destinations.values()]
+    # Who stopped one by hand knows.
+    counted = [name for name in wanted if is_wanted(found.get(f"destination:{name}", {}))]
+    sent = [destinations[name]["status"] == "RUNNING" for name in counted]
     on_air = playout is not None and rate > 0 and (any(sent) or not sent)
     well = on_air and all(sent) and source == "mount" and onair in ("up", "unknown")
-    well = well and "degraded" not in wanted.values()
+    well = well and (bool(sent) or not wanted)  # all of them stopped by hand: nobody sees it
+    well = well and not any(wanted[name] == "degraded" for name in counted)
     return {
         "status": "up" if well else "degraded" if on_air else "off_air",
         "playout": {"status": "up" if playout is not None else "down"},

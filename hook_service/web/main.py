@@ -40,6 +40,7 @@ from hook_service.web.loops import preparation
 from hook_service.web.plays import Memory
 from hook_service.web.relay import bytes_in
 from hook_service.web.server import Server, build
+from hook_service.web.sessions import Sessions
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
@@ -130,7 +131,16 @@ class Web:
             )
         )
         services = Services(
-            host, Guard(host), self._metrics, self.directors, health, self._store, stations, sources, self._youtube
+            host,
+            Guard(host, self._store.tokens.actor),
+            self._metrics,
+            self.directors,
+            health,
+            self._store,
+            stations,
+            sources,
+            self._youtube,
+            Sessions(host),
         )
         self.app = create_app(services)
         self.server: Server = build(self.app, host.web)

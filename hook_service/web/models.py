@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from hook_service.web.models_control import Override
 from hook_service.web.models_sources import LastSwitch, StationSources
 from hook_service.web.models_youtube import YouTube
 
@@ -82,12 +83,6 @@ class MappingPath(BaseModel):
     mapping_id: int = Field(ge=1, le=2**31 - 1)
 
 
-class StationPath(BaseModel):
-    """A configured station's shortcode."""
-
-    station: Text
-
-
 class MappingIn(BaseModel):
     """A mapping to make or replace. A track is named by `track_key`, or by `artist` and `title`."""
 
@@ -101,14 +96,6 @@ class MappingIn(BaseModel):
     title: Text | None = None
     azuracast_song_id: Annotated[str, Field(max_length=128)] | None = None
     media_unique_id: Annotated[str, Field(max_length=64)] | None = None
-
-
-class SwitchIn(BaseModel):
-    """A loop to show now, until the next track: its name below the loops directory."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    loop: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class _Answer(BaseModel):
@@ -179,10 +166,11 @@ class Loop(_Answer):
 
 
 class Process(_Answer):
-    """A process, its state and since when."""
+    """A process, its state and since when. One that is not `wanted` was stopped."""
 
     name: str
     state: Literal["STOPPED", "SPAWNING", "RUNNING", "CRASHED", "FAILED"]
+    wanted: bool
     pid: int | None
     restarts: int
     since: datetime | None
@@ -200,6 +188,7 @@ class Destination(_Answer):
     ingest: str
     backup_of: str | None
     state: str
+    wanted: bool
     restarts: int
     since: datetime | None
     last_error: str | None
@@ -231,7 +220,7 @@ class Onair(_Answer):
 
 class StationStatus(_Answer):
     """A station as its playout tells it; null where that does not answer. `youtube`: what YouTube says of its
-    destinations, where it is asked.
+    destinations, where it is asked. `override`: what a person has put on the air.
     """
 
     name: str
@@ -244,6 +233,7 @@ class StationStatus(_Answer):
     switches: int | None
     sources: StationSources
     last_switch: LastSwitch | None
+    override: Override | None
     onair: Onair | None
     youtube: dict[str, YouTube]
     processes: list[Process]

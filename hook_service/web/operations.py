@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, current_app, redirect, request
+from flask import Blueprint, Response, current_app, request
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.wrappers import Response as AnyResponse
 
 from hook_service.web.problems import Problem
 
@@ -16,12 +15,6 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("operations", __name__)
 _PROXY_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Host", "Via")
-
-
-@blueprint.get("/")
-def root() -> AnyResponse:
-    """Who opens the service in a browser is shown how the stations are."""
-    return redirect("/health", 302)
 
 
 @blueprint.get("/health")

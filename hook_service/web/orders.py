@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,7 +25,8 @@ class Orders:
     """For one playout.
 
     `pause(seconds)` waits, and says whether something newer is to be done instead; `complain(play, what, severity,
-    message, why)` is told of what went wrong. `card(play)` is the card of a play, as far as it is known.
+    message, why)` is told of what went wrong; `held()` says whether the picture is no track's now. Who orders by hand
+    holds `lock` until that is known. `card(play)` is the card of a play, as far as it is known.
     """
 
     def __init__(
@@ -33,19 +35,25 @@ class Orders:
         *,
         pause: Callable[[float], bool],
         complain: Callable[[Play, str, str, str, str], None],
+        held: Callable[[], bool],
         card: Callable[[Play], Card | None] = lambda _: None,
     ) -> None:
+        self.lock = threading.Lock()
         self._playout = playout
         self._pause = pause
         self._complain = complain
+        self._held = held
         self._card = card
         self._announced: set[tuple[str, str | None]] = set()
         self._worn: tuple[str, str | None] | None = None
         """The play that was ordered last, and the key of its card."""
         self._foretold: tuple[str, float, str | None] | None = None
 
-    def send(self, play: Play) -> None:
-        """Give the playout the switch; tries until it takes it, something newer is due, or the track must be over."""
+    def send(self, play: Play) -> bool:
+        """Give the playout the switch; tries until it answers, something newer is due, or the track must be over.
+
+        Whether it has answered. Nothing is sent while the picture is held by hand.
+        """
         card = self._card(play)
         message = {
             "op": "switch",
@@ -59,7 +67,10 @@ class Orders:
         wait = RETRY_FIRST
         while True:
             try:
-                answer = ipc.request(self._playout, message)
+                with self.lock:
+                    if self._held():
+                        return False
+                    answer = ipc.request(self._playout, message)
             except ipc.PeerDown as error:
                 if wait == RETRY_FIRST:
                     self._complain(play, "away", "ERROR", "The playout does not take a switch", error.why)
@@ -70,20 +81,20 @@ class Orders:
                 else:
                     why = str(answer.get("error"))
                     self._complain(play, "refused", "ERROR", "The playout refused a switch", why)
-                return
+                return True
             if self._pause(wait):
-                return
+                return False
             wait = min(2 * wait, RETRY_LAST)
             if time.time() > play.received + GIVE_UP:
                 log.error("Switch given up", extra={"context": about(play)})
-                return
+                return False
 
     def again(self, play: Play) -> None:
         """Send a switch once more where the playout neither shows it nor has it waiting."""
         if time.time() > play.received + GIVE_UP:
             return
         try:
-            status = ipc.request(self._playout, {"op": "status"})
+            status = self.status()
         except ipc.PeerDown:
             pass  # sending tries until it is there
         else:
@@ -141,11 +152,24 @@ class Orders:
         else:
             self._foretold = loop, at, _key(card)
 
-    def show(self, loop: str, default: str, request_id: str) -> dict[str, Any]:
-        """Show a loop now; the playout's answer. Raises ipc.PeerDown."""
+    def show(self, loop: str | None, default: str, request_id: str) -> dict[str, Any]:
+        """Show a loop now, or None: the slate; the playout's answer. Raises ipc.PeerDown."""
         self._worn = None
         message = {"op": "switch", "play_id": None, "loop": loop, "default": default, "at": None}
         return ipc.request(self._playout, {**message, "request_id": request_id})
+
+    def hold(self) -> dict[str, Any]:
+        """Stay with what is on the air; the playout's answer, with its `loop`. Raises ipc.PeerDown."""
+        return ipc.request(self._playout, {"op": "hold"})
+
+    def status(self) -> dict[str, Any]:
+        """The playout's. Raises ipc.PeerDown."""
+        return ipc.request(self._playout, {"op": "status"})
+
+    def wanted(self) -> str | None:
+        """The loop that the playout was told to show last, or "slate". Raises ipc.PeerDown."""
+        wanted = self.status().get("wanted")
+        return str(wanted.get("loop")) if isinstance(wanted, dict) else None
 
 
 def _key(card: Card | None) -> str | None:

@@ -85,6 +85,8 @@ class Memory:
     """The ids of plays that have a row, by the story's number."""
     switch: dict[str, Any] | None = None
     """The last switch: `at` (Unix seconds), `decided_by`, `scene`."""
+    override: dict[str, Any] | None = None
+    """What a person has on the air, as `override` writes it."""
     _complained: bool = False
 
     @classmethod
@@ -102,6 +104,7 @@ class Memory:
                 memory.plot = str(document["plot"])
                 memory.rows = OrderedDict((int(number), str(play_id)) for number, play_id in document["rows"])
                 memory.switch = document["switch"]
+            memory.override = document.get("override")
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -140,6 +143,20 @@ class Memory:
             while len(self.rows) > ROWS:
                 self.rows.popitem(last=False)
 
+    def track(self) -> dict[str, Any] | None:
+        """The track on the air, for the API; None where none is, or none is known."""
+        play = self.plays.get(self.current or "")
+        if play is None or not play.event.online:
+            return None
+        return {
+            "artist": play.event.artist,
+            "title": play.event.title,
+            "album": play.event.album,
+            "play_id": play.play_id,
+            "rule": play.resolution.rule,
+            "loop_path": play.resolution.loop,
+        }
+
     def of_scene(self, scene: int) -> Play | None:
         """The play of a scene, until it has left the air."""
         return next((play for play in self.plays.values() if play.scene == scene), None)
@@ -155,6 +172,7 @@ class Memory:
             "plot": self.plot,
             "rows": list(self.rows.items()),
             "switch": self.switch,
+            "override": self.override,
         }
         draft = self.path.with_suffix(".new")
         try:

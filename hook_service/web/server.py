@@ -13,7 +13,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 
 from hook_service.config import Web
 from hook_service.web.problems import MEDIA_TYPE, SECURITY_HEADERS, Problem
@@ -49,7 +49,19 @@ class _ProblemTask(ErrorTask):
         self.write(body)
 
 
+class _Task(WSGITask):
+    """Leaves the connection open after an answer without a body. Waitress closes it for want of a length, and who
+    asks every second whether something is new would leave the host thousands of connections that are over.
+    """
+
+    def set_close_on_finish(self) -> None:
+        asked: Any = self.request.headers.get("CONNECTION", "")  # type: ignore[attr-defined] # as above
+        if self.has_body or self.version != "1.1" or asked.lower() == "close":
+            super().set_close_on_finish()
+
+
 class _Channel(HTTPChannel):
+    task_class = _Task
     error_task_class = _ProblemTask
 
 

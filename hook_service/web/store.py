@@ -7,6 +7,7 @@ import math
 import threading
 
 from hook_service.config import Host
+from hook_service.store import operators, records
 from hook_service.store.outbox import Outbox
 from hook_service.store.pool import DatabaseAway, Pool, open_pool
 from hook_service.store.queries import Queries
@@ -14,6 +15,7 @@ from hook_service.store.snapshot import SnapshotKeeper
 from hook_service.tracks.resolver import Resolver, StationDefaults
 from hook_service.tracks.snapshot import Daypart
 from hook_service.web.health import Storage
+from hook_service.web.tokens import Tokens
 
 log = logging.getLogger("radio.web")
 
@@ -28,7 +30,8 @@ class Store:
         dsn = host.dsn()
         self.outbox = Outbox(state / "outbox.sqlite", dsn)
         # No station can be called so: each has a file of its name here.
-        self.keeper = SnapshotKeeper(dsn, state / "_mappings.json")
+        self.tokens = Tokens(state / "_tokens.json", self._token_used)
+        self.keeper = SnapshotKeeper(dsn, state / "_mappings.json", {operators.CHANNEL: self.tokens.load})
         self._defaults = {
             shortcode: StationDefaults(
                 default_loop=station.default_loop,
@@ -58,11 +61,15 @@ class Store:
         return Resolver(self.keeper.current, str(self._host.paths.loops), self._defaults)
 
     def queries(self) -> Queries:
-        """The API's queries. The pool is opened with the first of them: most processes never need one."""
+        """The API's queries."""
+        return Queries(self.pool())
+
+    def pool(self) -> Pool:
+        """The API's connections. It is opened when the first is needed: most processes never need one."""
         with self._lock:
             if self._pool is None:
                 self._pool = open_pool(self._host.dsn(), service="radio-web", max_size=2, timeout=3.0)
-            return Queries(self._pool)
+            return self._pool
 
     def purge(self) -> None:
         """Delete what is older than the configuration keeps; a database that is away is asked the next time."""
@@ -73,6 +80,9 @@ class Store:
             log.warning("Old rows not deleted", extra={"context": {"reason": str(error)}})
         else:
             log.info("Old rows deleted", extra={"context": gone})
+
+    def _token_used(self, token_id: int, at: float) -> None:
+        self.outbox.note(records.TOKEN_USED, records.token_used(token_id, at), dispensable=True)
 
     def state(self) -> Storage:
         """For `/health`."""

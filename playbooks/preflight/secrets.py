@@ -14,6 +14,7 @@ from playbooks.preflight.variables import PLACEHOLDER
 _WEBHOOK = ("hook_service_webhook_password", "hook_service_webhook_secret", "hook_service_webhook_token")
 _VAULT = "in group_vars/all/vault.yml"
 _YOUTUBE = "hook_service_youtube_credentials"
+_SHORTEST, _SHORTEST_KEY = 12, 32
 _AUTHORISE = "`python -m hook_service.youtube.authorise` gets them"
 
 
@@ -26,6 +27,7 @@ def check(site: Site) -> Iterator[Problem]:
         yield from _azuracast_keys(site, host)
         yield from _missing_authorisations(site, host)
         yield from _authorisations(site, host)
+        yield from _users(site, host)
     if (site.members("stations") or site.members("database")) and "vault_database_password" not in _names(site):
         fix = f"set it {_VAULT}; `openssl rand -hex 24` makes one"
         yield site.problem(None, ["vault_database_password"], "is missing", fix)
@@ -51,6 +53,34 @@ def _logins(site: Site, host: Host) -> Iterator[Problem]:
         yield site.problem(
             host, ["hook_service_webhook_user"], "holds a colon, which ends a name in Basic auth", "take it out"
         )
+
+
+def _users(site: Site, host: Host) -> Iterator[Problem]:
+    users = host.get("hook_service_users")
+    if not isinstance(users, Mapping) or not users:
+        return
+    for name, user in users.items():
+        path = ["hook_service_users", str(name)]
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", str(name)):
+            fix = "use letters, digits and . _ @ -, 64 at most"
+            yield site.problem(host, path, "is no name to sign in with", fix)
+        if not isinstance(user, Mapping) or set(user) != {"role", "password"}:
+            yield site.problem(host, path, "needs role and password, and nothing else", "write both")
+            continue
+        if user["role"] not in ("operator", "viewer"):
+            fix = "write operator, or viewer for somebody who may only look"
+            yield site.problem(host, [*path, "role"], "is no role", fix)
+        password = user["password"]
+        if isinstance(password, str) and PLACEHOLDER not in password and len(password) < _SHORTEST:
+            fix = f"take {_SHORTEST} characters or more, its value {_VAULT}"
+            yield site.problem(host, [*path, "password"], "is too short for what the whole world may try", fix)
+    key = host.get("hook_service_session_key", "")
+    if host.broken("hook_service_session_key") or PLACEHOLDER in str(key):
+        return
+    if len(str(key)) < _SHORTEST_KEY:
+        fault = "is too short" if key else f"is missing on {host.name}: there are hook_service_users"
+        fix = f"set it, its value {_VAULT}; `openssl rand -hex 24` makes one"
+        yield site.problem(host, ["hook_service_session_key"], fault, fix)
 
 
 def _stations(host: Host) -> Mapping[str, Any]:

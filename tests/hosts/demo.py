@@ -74,6 +74,8 @@ class Demo:
             "api_url": f"{web}/api/v1",
             "api_token": self._secret("api"),
             "page_url": f"{web}/",
+            "page_user": "ada",
+            "page_password": self._secret("page"),
             "metrics_url": f"{web}/metrics",
             "prometheus_url": f"http://127.0.0.1:{self._forwarded['prometheus']}/",
             "alertmanager_url": f"http://127.0.0.1:{self._forwarded['alertmanager']}/",
@@ -175,6 +177,8 @@ def _tell(about: dict[str, str], demo: Demo) -> None:
         ("figures", "prometheus_url"), ("alerts ", "alertmanager_url"), ("log in ", "ssh"),
     ):  # fmt: skip
         print(f"  {what}  {about[key]}")
+        if key == "page_url":
+            print(f"           sign in as {about['page_user']}, password {about['page_password']}")
     print(f"  all      {demo.info}\n  remove   make demo-down", flush=True)
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from werkzeug.security import generate_password_hash
 
 from tests.rig.net import LOOPBACK, free_port, write_private
 
 WEBHOOK_USER = "azuracast"
+PAGE_USERS = {"operator": "ada", "viewer": "vera"}
 DESTINATION = "platform"
 PLATFORM_APP = "live2"
 MOUNT = "/radio.mp3"
@@ -140,6 +142,7 @@ class Layout:
             write_private(self.run_dir / "credentials" / name, value)
         for name in ("webhook-password", "webhook-secret", "webhook-token", "api-token"):
             self.secret(name)
+        self.make_users()
         stations: dict[str, Any] = {}
         for name in self.names:
             self.key(name)
@@ -174,6 +177,21 @@ class Layout:
             options.configure(config)
         write_private(self.config, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
+    def make_users(self) -> None:
+        """A user of the page for each role. Made once: who is signed in stays it when a station starts again."""
+        self.secret("session-key")
+        path = self.run_dir / "credentials/page-users"
+        if not path.exists():
+            users = {
+                name: {"role": role, "password": generate_password_hash(self.page_password(role))}
+                for role, name in PAGE_USERS.items()
+            }
+            write_private(path, yaml.safe_dump(users))
+
+    def page_password(self, role: str = "operator") -> str:
+        """The password of the user with this role."""
+        return self.secret(f"page-password.{role}")
+
     def describe(self) -> dict[str, str]:
         """What station.json holds."""
         return {
@@ -183,6 +201,8 @@ class Layout:
             "api_url": f"{self.base_url}/api/v1",
             "api_token": self.secret("api-token"),
             "page_url": f"{self.base_url}/",
+            "page_user": PAGE_USERS["operator"],
+            "page_password": self.page_password(),
             "metrics_url": f"{self.base_url}/metrics",
             "platform_rtmp_url": f"{self.ingest}/{self.key()}",
             "platform_stat_url": f"http://{self.address('platform_stat')}/stat",

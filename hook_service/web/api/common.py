@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app
 
-from hook_service.store.pool import DatabaseAway
+from hook_service.observe.metrics import is_wanted
 from hook_service.tracks.loops import LoopNameError, loop_path
+from hook_service.web.asking import asking as asking  # noqa: PLC0414 - for the API's modules, beside the rest
 from hook_service.web.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hook_service.store.paging import Page
-    from hook_service.store.queries import Queries
     from hook_service.web.app import Services
 
 
@@ -25,17 +22,6 @@ def the_services() -> Services:
     """What the routes work with."""
     services: Services = current_app.extensions["radio"]
     return services
-
-
-@contextmanager
-def asking() -> Iterator[Queries]:
-    """The queries, with their troubles as problems."""
-    try:
-        yield the_services().store.queries()
-    except DatabaseAway:
-        raise Problem(503, "The database does not answer.", {"Retry-After": "5"}) from None
-    except ValueError as error:
-        raise Problem(422, str(error)) from None
 
 
 def answer(document: Any, status: int = 200) -> Response:
@@ -76,6 +62,7 @@ def process_of(process: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": process.get("name"),
         "state": process.get("state"),
+        "wanted": is_wanted(process),
         "pid": process.get("pid"),
         "restarts": process.get("restarts") or 0,
         "since": datetime.fromtimestamp(since, UTC) if since else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flask import Response
 
@@ -11,6 +11,10 @@ from hook_service.web.api.common import answer, the_services
 
 if TYPE_CHECKING:
     from flask_openapi3.blueprint import APIBlueprint
+
+    from hook_service.web.auth import Scope
+
+SCOPE: Final[Scope] = "library"
 
 
 def routes(blueprint: APIBlueprint) -> None:

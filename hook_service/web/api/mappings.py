@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flask import Response
 
 from hook_service.tracks.track_key import track_key
-from hook_service.web import models
+from hook_service.web import audit, models
 from hook_service.web.api.common import answer, asking, fault, loop_of, page, the_services
 from hook_service.web.problems import Problem
 
 if TYPE_CHECKING:
     from flask_openapi3.blueprint import APIBlueprint
+
+    from hook_service.web.auth import Scope
+
+SCOPE: Final[Scope] = "mappings"
 
 
 def routes(blueprint: APIBlueprint) -> None:
@@ -51,7 +55,11 @@ def put_mapping(body: models.MappingIn) -> Response:
         raise fault("track_key", "is missing; a track may be named by artist and title instead")
     values = body.model_dump(exclude={"artist", "title", "track_key"})
     with asking() as queries:
-        return answer(queries.upsert_mapping(track_key=key, **values))
+        row = queries.upsert_mapping(track_key=key, **values)
+    audit.record(
+        "mapping.put", station=body.station, kind=body.kind, track_key=row["track_key"], loop=body.loop_file_path
+    )
+    return answer(row)
 
 
 def post_mapping(body: models.MappingIn) -> Response:
@@ -65,4 +73,5 @@ def delete_mapping(path: models.MappingPath) -> Response:
         found = queries.delete_mapping(path.mapping_id)
     if not found:
         raise Problem(404, "There is no mapping with this number.")
+    audit.record("mapping.delete", mapping_id=path.mapping_id)
     return Response(status=204)

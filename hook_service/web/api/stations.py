@@ -1,28 +1,32 @@
-"""The stations as they are now, and orders to them."""
+"""The stations as they are now."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from flask import Response, g
+from flask import Response
 
-from hook_service import __version__, ipc
+from hook_service import __version__
 from hook_service.observe.metrics import processes
 from hook_service.web import models
-from hook_service.web.api.common import answer, fault, loop_of, process_of, the_services
-from hook_service.web.problems import Problem
+from hook_service.web.api.common import answer, process_of, the_services
 
 if TYPE_CHECKING:
     from flask_openapi3.blueprint import APIBlueprint
 
+    from hook_service.web.auth import Scope
+    from hook_service.web.override import Override
+
+SCOPE: Final[Scope] = "read"
+
 
 def routes(blueprint: APIBlueprint) -> None:
     """Add them."""
-    get, post = blueprint.get, blueprint.post
+    get = blueprint.get
     get("/status", summary="Every station, now", responses={200: models.Status})(status)
     get("/destinations", summary="Destinations", responses={200: models.Destinations})(destinations)
-    post("/stations/<station>/switch", summary="Show a loop until the next track", responses={202: None})(switch)
 
 
 def status() -> Response:
@@ -38,6 +42,7 @@ def status() -> Response:
             "track": services.directors[name].track(),
             **{part: told.get(part) for part in ("on_air", "next", "audio", "frames", "switches")},
             **services.sources.status(name),
+            "override": _override(services.directors[name].manual.override),
             "onair": seen.get(name),
             "youtube": services.youtube.statuses(name),
             "processes": [process_of(process) for process in (*processes(playout), *processes(outputs))],
@@ -72,16 +77,11 @@ def destinations() -> Response:
     return answer({"items": items})
 
 
-def switch(path: models.StationPath, body: models.SwitchIn) -> Response:
-    """Show a loop by hand. It enters no history: no track belongs to it."""
-    services = the_services()
-    director = services.directors.get(path.station)
-    if director is None:
-        raise Problem(404, "This station is not configured here.", stations=sorted(services.directors))
-    try:
-        shown = director.show(loop_of(services, "loop", body.loop), g.request_id)
-    except ipc.PeerDown:
-        raise Problem(503, "The station's playout does not answer.", {"Retry-After": "5"}) from None
-    if not shown.get("ok"):
-        raise fault("loop", str(shown.get("error")))
-    return answer({"request_id": g.request_id, "accepted": True}, 202)
+def _override(override: Override | None) -> dict[str, Any] | None:
+    if override is None:
+        return None
+    until = override.until
+    return override.to_json() | {
+        "since": datetime.fromtimestamp(override.since, UTC),
+        "until": None if until is None else datetime.fromtimestamp(until, UTC),
+    }

@@ -15,7 +15,7 @@ from hook_service.tracks.nowplaying import TrackEvent
 ROOT = Path(__file__).parents[3]
 SQL = ROOT / "sql"
 T0 = 1_754_000_000.0
-TABLES = ["0001.tables", "0002.changes", "0003.analytics", "0004.retention", "0005.request"]
+TABLES = ["0001.tables", "0002.changes", "0003.analytics", "0004.retention", "0005.request", "0006.operators"]
 
 
 def until(true: Callable[[], bool], timeout: float = 15.0) -> None:

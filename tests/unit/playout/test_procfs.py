@@ -8,7 +8,7 @@ import socket
 from types import SimpleNamespace
 from typing import cast
 
-from hook_service.playout.output import Lag
+from hook_service.playout.destination import Lag
 from hook_service.playout.process import Process
 from hook_service.playout.procfs import cpu_seconds, in_table, queued_bytes
 from hook_service.playout.supervise import State

@@ -104,3 +104,19 @@ def test_a_request_is_named_when_its_loop_is_on_the_air(tmp_path: Path, caplog: 
     kept = tmp_path / "on-air-demo.json"
     run_until(desk.reactor, lambda: state.load_on_air(kept) is not None)
     assert Desk(tmp_path).programme._wanted.request_id == "request-1"
+
+
+def test_holding_drops_what_waits_and_outlives_a_restart(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.programme.switch({"loop": None, "play_id": "p"})
+    run_until(desk.reactor, lambda: desk.programme.picture.next is not None)
+    desk.programme.picture.frame(1)
+    desk.programme.switch({"loop": "later.mp4", "play_id": "q"})
+    armed = desk.armed
+    assert desk.programme.hold() == "slate"
+    assert [e["play_id"] for e in desk.events if e["kind"] == "superseded"] == ["q"]
+    assert desk.programme.picture.next is None
+    assert desk.programme.status()["wanted"]["loop"] == "slate"
+    assert desk.armed == armed, "nothing is shown anew"
+    kept = tmp_path / "on-air-demo.json"
+    run_until(desk.reactor, lambda: (state.load_on_air(kept) or state.OnAir("", "", None)).loop == "slate")

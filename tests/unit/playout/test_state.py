@@ -193,3 +193,18 @@ def test_what_other_versions_kept_is_read(path: Path) -> None:
     assert state.load_on_air(path) == OnAir("a", "b", "p", None)
     path.write_text('{"loop": "a", "default": "b", "play_id": "p", "request_id": "r", "of_a_later_version": 1}')
     assert state.load_on_air(path) == OnAir("a", "b", "p", "r")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b'{"names": 3}', b'{"names": [1, {}]}', b"\xff"])
+def test_names_that_can_not_be_read_are_none(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "stopped-demo.json"
+    if content is not None:
+        path.write_bytes(content)
+    assert state.load_names(path) == frozenset()
+
+
+def test_names_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "stopped-demo.json"
+    assert state.save_names(path, {"b", "a"})
+    assert state.load_names(path) == {"a", "b"}
+    assert not state.save_names(tmp_path / "none" / "x.json", {"a"})

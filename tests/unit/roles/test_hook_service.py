@@ -14,9 +14,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
+from ansible.errors import AnsibleFilterError  # type: ignore[import-untyped]
 from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]
 from ansible.template import Templar, trust_as_template  # type: ignore[import-untyped]
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from werkzeug.security import check_password_hash
+
+from hook_service.config_users import parse
 
 REPOSITORY = Path(__file__).parents[3]
 ROLE = REPOSITORY / "roles/hook_service"
@@ -34,6 +39,7 @@ def plugin(path: str) -> ModuleType:
 
 release = plugin("lookup_plugins/radio_release.py")
 services = plugin("library/radio_state.py")
+users = plugin("filter_plugins/radio_users.py")
 
 
 @pytest.fixture
@@ -136,6 +142,22 @@ def test_radio_web_reaches_other_hosts_only_where_it_has_to(
     assert ("IPAddressDeny=any" in unit.splitlines()) is closed
     assert "LoadCredential=jazz.azuracast-key:/etc/radio/credentials/jazz.azuracast-key" in unit.splitlines()
     assert "SystemCallFilter=~@privileged @resources" in unit.splitlines()
+
+
+def test_the_service_takes_what_the_role_makes_of_users() -> None:
+    given = {"ada": {"role": "operator", "password": "Käse & 12 Löcher"}, "Ben": {"role": "viewer", "password": "1"}}
+    made = users.radio_users(given, "key")
+    assert users.radio_users(given, "key") == made
+    assert users.radio_users(given, "another")["ada"]["password"] != made["ada"]["password"]
+    found = parse(yaml.safe_dump(made))
+    assert {name: user.role for name, user in found.items()} == {"ada": "operator", "Ben": "viewer"}
+    assert check_password_hash(found["ada"].password, "Käse & 12 Löcher")
+    assert not check_password_hash(found["ada"].password, "Kase & 12 Locher")
+
+
+def test_users_without_a_session_key_are_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="hook_service_session_key is empty"):
+        users.radio_users({}, "")
 
 
 def station_conf(**destination: object) -> str:

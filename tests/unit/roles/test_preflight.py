@@ -153,6 +153,12 @@ MISTAKES = [
         "youtube.youtube: has no authorisation to ask YouTube",
     ),
     ("radio", UTC, "hook_service_youtube_credentials: {demo: {youtube: {}}}", "about which YouTube is not asked"),
+    ("radio", "ada: {role: operator, ", "ada: {role: admin, ", "hook_service_users.ada.role: is no role"),
+    ("radio", "ada: {role: operator, ", "a da: {role: viewer, ", "hook_service_users.a da: is no name to sign in"),
+    ("radio", "ada: {role: operator, ", "ada: {", "hook_service_users.ada: needs role and password"),
+    ("vault", "page_password: 5f1e-to-12", "page_password: to-12 # ", "ada.password: is too short for what"),
+    ("vault", "vault_session_key: 5f1e", "vault_session_key: 5 # ", "hook_service_session_key: is too short"),
+    ("radio", "hook_service_session_key:", "# ", "hook_service_session_key: is missing on radio1: there are"),
     ("hosts.yml", "    monitoring:\n      hosts:\n        radio1:", "", "monitoring: the group is missing"),
     ("hosts.yml", "    stations:", "    station:", "stations: the group is missing -> put a host into stations; is"),
 ]

@@ -4,7 +4,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hook_service.store import records
+from hook_service.store import plain, records
 from hook_service.tracks.nowplaying import TrackEvent
 
 ANYTHING = st.recursive(
@@ -50,7 +50,7 @@ def test_what_is_too_long_is_cut() -> None:
     )
     assert (len(values["station"]), len(values["service"]), len(values["severity"])) == (100, 64, 16)
     assert len(values["message"]) == records.MAX_MESSAGE
-    assert len(values["context"]) <= records.MAX_CONTEXT
+    assert len(values["context"]) <= plain.MAX_CONTEXT
     assert list(json.loads(values["context"])) == ["truncated"]
 
 

@@ -12,6 +12,7 @@ from hook_service.web.app import Services, create_app
 from hook_service.web.auth import Guard
 from hook_service.web.director import Director
 from hook_service.web.health import Health, Storage
+from hook_service.web.sessions import Sessions
 from hook_service.web.sources import Sources
 from hook_service.web.stations import Stations
 from hook_service.web.store import Store
@@ -51,10 +52,11 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
             metrics,
             directors,
             health,
-            cast("Store", NoStore()),
+            cast("Store", NoStore(ledger)),
             stations,
             Sources(directors, {}),
             YouTube(host),
+            Sessions(host),
         )
         app = create_app(services)
         if start:

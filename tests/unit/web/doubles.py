@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from flask.testing import FlaskClient
 
 from hook_service.config import Host
 from hook_service.observe.metrics import Metrics
+from hook_service.store import records
 from hook_service.store.pool import DatabaseAway
 from hook_service.tracks.nowplaying import TrackEvent
 from hook_service.tracks.resolver import Resolver
@@ -71,6 +73,7 @@ class Ledger:
     told: list[dict[str, Any]] = field(default_factory=list)
     ended: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
+    audited: list[dict[str, Any]] = field(default_factory=list)
 
     def play_started(self, event_id: str, event: TrackEvent, **values: Any) -> None:
         self.started.append({"event_id": event_id, "event": event, **values})
@@ -84,12 +87,22 @@ class Ledger:
     def error(self, event_id: UUID, timestamp: float, *, context: Mapping[str, Any], **values: Any) -> None:
         self.errors.append({"event_id": event_id, "timestamp": timestamp, "context": dict(context), **values})
 
+    def note(self, kind: str, body: str, *, dispensable: bool = False) -> None:
+        if kind == records.AUDIT:
+            row = json.loads(body)
+            self.audited.append({**row, "details": json.loads(row["details"])})
+
 
 class NoStore:
     """A database that is away."""
 
+    def __init__(self, outbox: Ledger) -> None:
+        self.outbox = outbox
+
     def queries(self) -> Any:
         raise DatabaseAway("no connection")
+
+    pool = queries
 
 
 @dataclass

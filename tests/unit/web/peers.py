@@ -29,6 +29,9 @@ class FakePeer:
         self.hold = False
         """Take switches, and bring none of them on the air."""
         self.on_air: dict[str, Any] = {"loop": "/srv/loops/default.mp4", "play_id": None, "reason": "default"}
+        self.wanted: dict[str, Any] = {"loop": self.on_air["loop"], "default": None}
+        self.names = {"publisher", "audio", "tube"}
+        self.orders: list[tuple[str, str]] = []
         self.processes: list[dict[str, Any]] = []
         self.source = "mount"
         self.relay_key = "demo"
@@ -98,9 +101,22 @@ class FakePeer:
             with self._changed:
                 old, self._pending = self._pending, message
                 self.switches.append(message)
+                self.wanted = {"loop": message["loop"] or "slate", "default": message["default"]}
                 self._changed.notify_all()
             if old is not None and old.get("play_id"):
                 self.publish("superseded", play_id=old["play_id"])
+            return {"ok": True}
+        if message["op"] == "hold":
+            with self._changed:
+                old, self._pending = self._pending, None
+            if old is not None and old.get("play_id"):
+                self.publish("superseded", play_id=old["play_id"])
+            self.wanted = {"loop": self.on_air["loop"], "default": None}
+            return {"ok": True, "loop": self.on_air["loop"]}
+        if message["op"] in ("start", "stop", "restart"):
+            if message["name"] not in self.names:
+                return {"ok": False, "error": "there is no such thing"}
+            self.orders.append((message["op"], message["name"]))
             return {"ok": True}
         if message["op"] == "warm":
             if "at" in message:
@@ -120,6 +136,7 @@ class FakePeer:
             "boot": self.boot,
             "started_at": 0,
             "on_air": self.on_air,
+            "wanted": self.wanted,
             "next": {"loop": pending["loop"], "play_id": pending.get("play_id")} if pending else None,
             "switches": len(self.switches),
             "audio": {"source": self.source, "level_seconds": 2.0, "rate_ppm": 0},

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hook_service import config
 from hook_service.web import api, models_sources
-from hook_service.web.auth import Guard
+from hook_service.web.auth import ALL, Guard
 from hook_service.web.limits import Buckets
 from tests.unit.web.conftest import MakeRig
 from tests.unit.web.doubles import BASIC, BEARER, READER, Rig, body, eventually
@@ -48,7 +48,7 @@ def test_the_read_token_changes_nothing(rig: Rig, method: str, path: str) -> Non
     answer = rig.client.open(f"/api/v1/{path}", method=method, json={"loop": "one.mp4"}, headers=READER)
     assert answer.status_code == 403
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
-    assert answer.get_json()["detail"] == "This token may only read."
+    assert re.fullmatch("This is not allowed without the scope '(control|mappings)'.", answer.get_json()["detail"])
     # A token that is right is no guess.
     assert rig.client.get("/api/v1/status", headers=READER).status_code == 200
 
@@ -59,9 +59,9 @@ def test_an_empty_read_token_opens_nothing(make_rig: MakeRig, tmp_path: Path, co
     (tmp_path / "credentials" / "api-read-token").write_text(content)
     guard = Guard(config.load(tmp_path / "radio.yml"))
     for token in ("", " ", "\n", "None"):
-        assert guard.scope(f"Bearer {token}") is None
+        assert guard.actor(f"Bearer {token}") is None
     (tmp_path / "credentials" / "api-read-token").unlink()
-    assert Guard(config.load(tmp_path / "radio.yml")).scope("Bearer ") is None
+    assert Guard(config.load(tmp_path / "radio.yml")).actor("Bearer ") is None
 
 
 def test_the_document_has_every_route() -> None:
@@ -73,7 +73,7 @@ def test_the_document_has_every_route() -> None:
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     told = {(method, path) for path, methods in app.api_doc["paths"].items() for method in methods}
-    assert found - told == {("get", "/api/v1/openapi.json")}
+    assert found - told == {("get", "/api/v1/openapi.json"), ("get", "/api/v1/docs")}
     assert told <= found
     assert all(one.get("security") for methods in app.api_doc["paths"].values() for one in methods.values())
 
@@ -217,6 +217,10 @@ def test_a_switch_by_hand(make_rig: MakeRig, playout: FakePeer) -> None:
     assert post("demo", "a.mp4") == 202
     assert playout.switches[0]["loop"] == str(rig.host.paths.loops / "a.mp4")
     assert playout.switches[0]["play_id"] is None
+    [row] = rig.ledger.audited
+    assert (row["actor"], row["action"], row["station"]) == ("api-token", "station.switch", "demo")
+    assert row["details"] == {"loop": "a.mp4", "seconds": None}
+    assert row["request_id"]
     assert post("nowhere", "a.mp4") == 404
     assert post("demo", "../a.mp4") == 422
     assert post("other", "a.mp4") == 503
@@ -228,13 +232,15 @@ def test_the_openapi_document(rig: Rig) -> None:
     document = answer.get_json()
     assert document["openapi"].startswith("3.1")
     documented = {(path, method) for path, methods in document["paths"].items() for method in methods}
-    assert len(documented) == 14
+    assert len(documented) == 26
     assert ("/api/v1/mappings/{mapping_id}", "delete") in documented
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for path, method in documented:
         operation = document["paths"][path][method]
         assert operation["summary"]
-        assert operation["security"] == [{"bearer": []}]
+        [[scope]] = [required["bearer"] for required in operation["security"]]
+        assert scope in ALL
+        assert (scope == "read") is (method == "get" and not path.endswith(("/audit", "/tokens")))
     assert "track_key" in document["components"]["schemas"]["MappingIn"]["properties"]
 
 
@@ -261,3 +267,20 @@ def test_errors_are_documented_as_what_they_are(rig: Rig) -> None:
                 assert content == {
                     "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
                 }
+
+
+def test_the_document_as_a_page(rig: Rig) -> None:
+    """Complete, open, and with nothing of anybody else's."""
+    answer = rig.client.get("/api/v1/docs")
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    text = answer.get_data(as_text=True)
+    document = rig.client.get("/api/v1/openapi.json").json
+    assert document is not None
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert f"<code>{method.upper()} {path}</code> {operation['summary']}".replace("'", "&#39;") in text
+    assert "<script" not in text
+    assert "http" not in text.replace("http-", "")
+    assert "expires_at" in text
+    assert "one of read, control, library, mappings, admin" in text

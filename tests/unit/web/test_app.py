@@ -36,9 +36,9 @@ def test_errors_are_problem_documents(rig: Rig, method: str, path: str, status: 
     assert ("Allow" in answer.headers) == (status == 405)
 
 
-def test_a_browser_at_the_root_is_shown_the_health(rig: Rig) -> None:
+def test_whoever_is_at_the_root_signs_in_first(rig: Rig) -> None:
     answer = rig.client.get("/")
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/health")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
 
 
 def test_a_fault_of_ours_tells_nothing_but_its_id(

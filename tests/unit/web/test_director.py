@@ -294,7 +294,7 @@ def test_the_next_loop_is_announced(live: Rig, playout: FakePeer) -> None:
 
 
 def test_a_refused_switch_is_an_error_and_not_tried_again(live: Rig, playout: FakePeer) -> None:
-    answer = live.directors["demo"].show("/x/any.mp4", "r")
+    answer = live.directors["demo"].manual.show("/x/any.mp4", "r")
     assert answer == {"ok": True}
     playout._answer = lambda message: {"ok": False, "error": "no"}  # type: ignore[method-assign]
     offer(live.directors["demo"], "One", 1)
@@ -383,5 +383,5 @@ def test_one_id_from_the_webhook_to_the_row(live: Rig, playout: FakePeer, caplog
 
 
 def test_a_loop_ordered_by_hand_is_named_to_the_playout(live: Rig, playout: FakePeer) -> None:
-    live.directors["demo"].show(str(live.host.paths.loops / "one.mp4"), "request-of-hand")
+    live.directors["demo"].manual.show(str(live.host.paths.loops / "one.mp4"), "request-of-hand")
     assert playout.switches[-1]["request_id"] == "request-of-hand"

@@ -20,6 +20,7 @@ class World:
             "processes": [{"name": "publisher", "state": "RUNNING"}],
         }
         self.destinations = {"tube": "RUNNING", "twitch": "RUNNING"}
+        self.stopped: set[str] = set()
         self.outputs_up = True
         self.storage = Storage(database_up=True, outbox_pending=0, snapshot_age=5.0)
         self.seen: dict[str, Any] | None = {"demo": {"up": True, "black": False, "frozen": None, "silent": False}}
@@ -30,7 +31,12 @@ class World:
         self.health = Health(self, {"demo": list(self.destinations)}, lambda: self.storage, self.streams)  # type: ignore[arg-type]
 
     def statuses(self) -> dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]]:
-        outputs = {"processes": [{"name": f"destination:{n}", "state": s} for n, s in self.destinations.items()]}
+        outputs = {
+            "processes": [
+                {"name": f"destination:{name}", "state": state, "wanted": name not in self.stopped}
+                for name, state in self.destinations.items()
+            ]
+        }
         return {"demo": (self.playout, outputs if self.outputs_up else None)}
 
     def onair(self) -> dict[str, Any] | None:
@@ -97,6 +103,16 @@ def test_what_costs_the_broadcast_and_what_does_not(world: World, change: dict[s
     on_air, document = world.health.check()
     assert document["status"] == status
     assert on_air == (status != "down")
+
+
+@pytest.mark.parametrize(("stopped", "status"), [({"twitch"}, "up"), ({"tube", "twitch"}, "degraded")])
+def test_a_destination_that_was_stopped_by_hand(world: World, stopped: set[str], status: str) -> None:
+    world.stopped = stopped
+    world.destinations |= dict.fromkeys(stopped, "STOPPED")
+    on_air, document = world.health.check()
+    assert on_air
+    assert document["status"] == status
+    assert document["stations"]["demo"]["destinations"]["twitch"] == {"status": "STOPPED", "wanted": False}
 
 
 def test_fallback_audio_is_degraded(world: World) -> None:

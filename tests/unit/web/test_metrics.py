@@ -95,6 +95,18 @@ def test_the_names_and_labels_that_others_rely_on() -> None:
     assert not [name for name, _ in found if name.endswith("_created")]
 
 
+def test_a_destination_that_was_stopped_is_neither_up_nor_down() -> None:
+    metrics = Metrics(["demo"])
+    process = {"name": "destination:tube", "state": "STOPPED", "wanted": False, "progress": {"bytes": 512}}
+    metrics.registry.register(
+        StationsCollector(lambda: {"demo": (None, {"processes": [process]})}, {"demo": ["tube"]})
+    )
+    found = scrape(metrics)
+    assert value(found, "radio_destination_wanted", station="demo", destination="tube") == 0
+    assert value(found, "radio_destination_up", station="demo", destination="tube") is None
+    assert value(found, "radio_destination_bytes_total", station="demo", destination="tube") is None
+
+
 def test_how_the_sources_are() -> None:
     metrics = Metrics(["demo"])
     metrics.registry.register(SourcesCollector(lambda: {"demo": ({"webhook": False, "icy": True}, True)}))

@@ -51,3 +51,16 @@ def test_alive_only_while_threads_take_tasks(server: Server, stuck: Stuck) -> No
         stuck.free.set()
         assert connection.recv(1000).startswith(b"HTTP/1.1 204")
     assert server.alive(5)
+
+
+def test_a_connection_outlives_an_answer_without_a_body_unless_asked_not_to(server: Server, stuck: Stuck) -> None:
+    stuck.free.set()
+    with socket.create_connection(("127.0.0.1", server.adj.listen[0][3][1]), timeout=5) as connection:
+        for _ in range(2):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = connection.recv(1000)
+            assert answer.startswith(b"HTTP/1.1 204")
+            assert b"close" not in answer.lower()
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"connection: close" in connection.recv(1000).lower()
+        assert connection.recv(1000) == b""

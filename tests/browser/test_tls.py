@@ -1,0 +1,89 @@
+"""The page as the world has it: behind the host's nginx, by the role's own template, with TLS."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from jinja2 import Environment, StrictUndefined
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open
+from tests.rig import nginx
+from tests.rig.child import Child
+from tests.rig.layout import PAGE_USERS
+from tests.rig.net import free_port, release_port, wait_until
+from tests.rig.station import Station
+
+ROLE = nginx.ROOT / "roles/nginx_rtmp"
+NAME = "radio.localhost"
+
+
+@pytest.fixture
+def https(run_dir: Path, station: Station) -> Iterator[str]:
+    """The address of nginx in front of the station."""
+    port = free_port()
+    made = run_dir / "tls/current"
+    made.mkdir(parents=True)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={NAME}",
+         "-keyout", made / "key.pem", "-out", made / "certificate.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    variables |= {
+        "ansible_managed": "",
+        "__nginx_rtmp_ipv6": {"stat": {"exists": False}},
+        "__nginx_rtmp_tls_dir": run_dir / "tls",
+        "nginx_rtmp_server_name": NAME,
+        "nginx_rtmp_upstream": station.address("web"),
+    }
+    site = environment.from_string((ROLE / "templates/site.conf.j2").read_text()).render(defaults | variables)
+    # It listens where nobody else does, and leaves its files here.
+    plain = free_port()
+    site = re.sub(r"listen 443 ", f"listen 127.0.0.1:{port} ", site)
+    site = re.sub(r"listen 80\b", f"listen 127.0.0.1:{plain}", site).replace("/var/log/nginx/", f"{run_dir}/")
+    config = run_dir / "nginx.conf"
+    account = f"user {nginx.account()};" if nginx.account() else ""
+    main = f"daemon off; {account} pid {run_dir}/nginx.pid; error_log {run_dir}/error.log; events {{}}"
+    config.write_text(f"{main}\nhttp {{\n{site}\n}}\n")
+    (run_dir / "log").mkdir()
+    (run_dir / "pid").mkdir()
+    server = Child("nginx", [nginx.program(), "-c", str(config)], run_dir=run_dir)
+    server.start()
+    try:
+        wait_until(lambda: _listens(port), "nginx", 10)
+        yield f"https://{NAME}:{port}"
+    finally:
+        server.stop()
+        release_port(port)
+        release_port(plain)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_page_behind_tls(https: str, opened: Open, station: Station) -> None:
+    page = opened(base_url=https, ignore_https_errors=True)
+    page.goto("/errors")
+    page.get_by_label("Name").fill(PAGE_USERS["operator"])
+    page.get_by_label("Password").fill(station.page_password())
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Errors")).to_be_visible()
+    [cookie] = page.context.cookies()
+    assert (cookie["name"], cookie["secure"], cookie["httpOnly"]) == ("__Host-steadycast", True, True)
+    with page.expect_response(re.compile("style.css")) as style:
+        page.goto("/")
+    assert style.value.headers.get("content-encoding") == "gzip"
+    with page.expect_response(lambda answer: "/live" in answer.url and answer.status == 304):
+        pass
+    expect(page.get_by_role("region", name="On the air now")).to_be_visible()
