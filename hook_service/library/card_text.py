@@ -111,4 +111,5 @@ def families(text: str) -> str:
         cjk = "KR"
     else:
         cjk = "SC"
-    return f"Noto Sans, Noto Sans CJK {cjk}, Noto Color Emoji, DejaVu Sans, sans-serif"
+    # The emoji's font is found without being named. Named, it would give the digits and spaces as well.
+    return f"Noto Sans, Noto Sans CJK {cjk}, DejaVu Sans, sans-serif"

@@ -18,8 +18,8 @@ DOCUMENTATION = """
 name: radio_release
 short_description: The release that the repository on the control machine makes
 description:
-  - Packs the service, its migrations and its cards into an archive that is the same for the same content, whenever and wherever
-    it is made. What it is called follows from what is in it, so that a second run finds it installed.
+  - Packs the service, its migrations and its cards into an archive that is the same for the same content, whenever
+    and wherever it is made. What it is called follows from what is in it, so that a second run finds it installed.
   - The archive lies in Ansible's own temporary directory, which goes when the run ends.
 options:
   _terms:

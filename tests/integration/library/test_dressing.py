@@ -190,6 +190,14 @@ def test_every_design_shows_every_script(tmp_path: Path, design: str) -> None:
         keep(design, tmp_path)
 
 
+def test_digits_are_no_emoji(tmp_path: Path) -> None:
+    """Fonts of emoji have digits and spaces too, twice as wide."""
+    file = template_file("words", NOWHERE)
+    assert file is not None
+    card = Card("words", "0" * 64, "", "1999 2024 10 歌", "", None, 16)
+    assert draw(card, file.read_text(), None, P720, tmp_path, 0, threading.Event()).width < 450
+
+
 def ink(png: Path) -> int:
     """How many pixels of a drawing are white, as the words are."""
     command = ["ffmpeg", "-v", "error", "-i", str(png), "-vf", "format=rgba,format=gray", "-f", "rawvideo", "-"]
@@ -198,7 +206,8 @@ def ink(png: Path) -> int:
 
 def keep(design: str, place: Path) -> None:
     """Three of a design's cards over the demo's loops, for the documents."""
-    inputs, graph = [], []
+    inputs: list[str] = []
+    graph: list[str] = []
     for number, loop in zip((1, 3, 4), media.LOOPS[1:], strict=False):
         inputs += [
             "-f",
