@@ -11,7 +11,7 @@ from flask import g, render_template, request
 from hook_service.store.operators import Operators
 from hook_service.web.asking import asking
 from hook_service.web.auth import ALL
-from hook_service.web.page.common import the_services
+from hook_service.web.page.common import the_services, the_station
 from hook_service.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -38,18 +38,23 @@ def routes(blueprint: Blueprint) -> None:
 
 
 def audit() -> str:
-    """What was done by hand, the latest first."""
-    asked = {name: _text(name) for name in ("actor", "action")}
+    """What was done by hand, the latest first: of a station, and what concerns the host."""
+    station, asked = the_station(), {name: _text(name) for name in ("actor", "action")}
     with asking():
         found = Operators(the_services().store.pool()).audit(
-            actor=asked["actor"] or None, action=asked["action"] or None, cursor=_text("cursor") or None, limit=LIMIT
+            station=station,
+            actor=asked["actor"] or None,
+            action=asked["action"] or None,
+            cursor=_text("cursor") or None,
+            limit=LIMIT,
         )
     rows = [{**row, "details": _words(row["details"])} for row in found.items]
-    return render_template("audit.html", rows=rows, **asked, **_places(found, **asked))
+    return render_template("audit.html", rows=rows, **asked, **_places(found, station=station, **asked))
 
 
 def tokens() -> str:
     """The tokens, and a form for another."""
+    the_station()  # one that is not there is not found, here as anywhere
     with asking():
         found = Operators(the_services().store.pool()).tokens(cursor=_text("cursor") or None, limit=LIMIT)
     scopes = {scope: words for scope, words in SCOPES.items() if scope in g.actor.scopes and scope in ALL}

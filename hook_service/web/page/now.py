@@ -78,6 +78,8 @@ def view(station: str) -> dict[str, Any]:
     on_air = (playout or {}).get("on_air")
     switch = director.known().switch
     track = director.track()
+    held = director.manual.override
+    rule = "manual" if held else (track or {}).get("rule", "")
     following = director.following()
     loops = services.host.paths.loops
     return {
@@ -91,7 +93,7 @@ def view(station: str) -> dict[str, Any]:
             "album": track["album"],
             "play_id": track["play_id"],
             "rule": track["rule"],
-            "because": words.RULES.get(track["rule"], track["rule"]),
+            "because": words.RULES.get(rule, rule),
             "since": when(switch["at"]) if switch else None,
         },
         "loop": on_air
@@ -106,7 +108,7 @@ def view(station: str) -> dict[str, Any]:
             "title": following["title"],
             "loop": words.loop_name(following["loop_path"], loops),
         },
-        "override": words.override(director.manual.override, loops),
+        "override": words.override(held, loops),
         "processes": words.processes(playout, outputs),
         "destinations": [
             words.destination(name, its.url, its.backup_of, outputs, services.youtube.status(station, name))

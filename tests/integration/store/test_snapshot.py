@@ -37,6 +37,8 @@ def test_plays_make_nobody_load_again(keeper: SnapshotKeeper, db: psycopg.Connec
     # A change that does count comes after them, so theirs would have been seen by then.
     db.execute("INSERT INTO default_config (key, value) VALUES ('default_loop', 'd.mp4')")
     until(lambda: bool(keeper.current.default_loops))
+    # A load is counted when all of it is done, its file too.
+    assert keeper.wait_loads(loads + 1, 15)
     assert keeper.loads == loads + 1
 
 

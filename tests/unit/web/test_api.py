@@ -26,7 +26,10 @@ GETS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("path", GETS)
+ADMIN = ("tokens", "audit")
+
+
+@pytest.mark.parametrize("path", [*GETS, *ADMIN])
 @pytest.mark.parametrize("token", [None, "Bearer ", "Bearer wrong", "Basic api-4", "api-4"])
 def test_nothing_without_the_token(rig: Rig, path: str, token: str | None) -> None:
     answer = rig.client.get(f"/api/v1/{path}", headers={"Authorization": token} if token else {})
@@ -34,7 +37,13 @@ def test_nothing_without_the_token(rig: Rig, path: str, token: str | None) -> No
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
-WRITES = (("PUT", "mappings"), ("POST", "mappings"), ("DELETE", "mappings/1"), ("POST", "stations/demo/switch"))
+@pytest.mark.parametrize("path", ADMIN)
+def test_the_read_token_does_not_read_who_did_what(rig: Rig, path: str) -> None:
+    assert rig.client.get(f"/api/v1/{path}", headers=READER).status_code == 403
+
+
+WRITES = (("PUT", "mappings"), ("POST", "mappings"), ("DELETE", "mappings/1"), ("POST", "stations/demo/switch"),
+          ("POST", "destinations/demo/tube/stop"), ("POST", "tokens"), ("DELETE", "tokens/1"))  # fmt: skip
 
 
 @pytest.mark.parametrize("path", GETS)
@@ -48,7 +57,9 @@ def test_the_read_token_changes_nothing(rig: Rig, method: str, path: str) -> Non
     answer = rig.client.open(f"/api/v1/{path}", method=method, json={"loop": "one.mp4"}, headers=READER)
     assert answer.status_code == 403
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
-    assert re.fullmatch("This is not allowed without the scope '(control|mappings)'.", answer.get_json()["detail"])
+    assert re.fullmatch(
+        "This is not allowed without the scope '(control|mappings|admin)'.", answer.get_json()["detail"]
+    )
     # A token that is right is no guess.
     assert rig.client.get("/api/v1/status", headers=READER).status_code == 200
 
@@ -85,7 +96,7 @@ def test_guessing_the_token_is_slowed_down(make_rig: MakeRig) -> None:
     assert rig.client.get("/api/v1/status", headers=BEARER).status_code == 429
 
 
-@pytest.mark.parametrize("path", [p for p in GETS if p not in ("status", "loops", "destinations")])
+@pytest.mark.parametrize("path", [p for p in (*GETS, *ADMIN) if p not in ("status", "loops", "destinations")])
 def test_a_database_that_is_away(rig: Rig, path: str) -> None:
     answer = rig.client.get(f"/api/v1/{path}", headers=BEARER)
     assert answer.status_code == 503
@@ -192,7 +203,8 @@ def test_bodies_that_are_no_json(rig: Rig) -> None:
 def test_no_body_is_a_server_error(rig: Rig, document: Any) -> None:
     rig.services.requests = Buckets(1e9, 1e9)
     text = json.dumps(document)
-    for method, path in (("PUT", "mappings"), ("POST", "stations/demo/switch")):
+    orders = [("POST", f"stations/demo/{order}") for order in ("switch", "hold", "slate")]
+    for method, path in (("PUT", "mappings"), ("POST", "tokens"), *orders):
         answer = rig.client.open(
             f"/api/v1/{path}", method=method, data=text, content_type="application/json", headers=BEARER
         )
@@ -200,7 +212,7 @@ def test_no_body_is_a_server_error(rig: Rig, document: Any) -> None:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(path=st.sampled_from(GETS), name=st.text(max_size=20), value=st.text(max_size=50))
+@given(path=st.sampled_from((*GETS, *ADMIN)), name=st.text(max_size=20), value=st.text(max_size=50))
 def test_no_query_is_a_server_error(rig: Rig, path: str, name: str, value: str) -> None:
     rig.services.requests = Buckets(1e9, 1e9)
     answer = rig.client.get(f"/api/v1/{path}", query_string={name: value, "q": value}, headers=BEARER)

@@ -23,7 +23,7 @@ from tests.unit.web.peers import FakePeer
 PASSWORD = "correct horse battery"
 HASH = generate_password_hash(PASSWORD)
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-PAGES = ["/", "/history", "/errors"]
+PAGES = ["/", "/history", "/errors", "/audit", "/tokens"]
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_live_is_new_only_when_something_is(here: Rig, playout: FakePeer) -> Non
 
 def test_a_page_without_a_database_says_so(here: Rig) -> None:
     sign_in(here)
-    for path in ("/history", "/errors"):
+    for path in ("/history", "/errors", "/audit", "/tokens"):
         answer = here.client.get(path, headers=HTML)
         assert (answer.status_code, answer.mimetype) == (503, "text/html")
         assert "The database does not answer" in answer.text
