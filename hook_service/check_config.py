@@ -46,6 +46,20 @@ def _plan(host: Host, shortcode: str) -> dict[str, Any]:
     }
 
 
+def _cards(host: Host) -> list[str]:
+    """A line for each station whose card has no design, or one that can't be filled in."""
+    problems = []
+    for shortcode, station in host.stations.items():
+        if station.card is not None:
+            # Jinja, which only those need who draw cards.
+            from hook_service.library.card_render import fault  # noqa: PLC0415
+
+            why = fault(station.card.template, host.paths.cards, host.station_profile(shortcode))
+            if why is not None:
+                problems.append(f"stations.{shortcode}.card.template: {why}")
+    return problems
+
+
 def main(argv: list[str] | None = None) -> int:
     """`radio-check-config`: say what is wrong with the configuration; exit 0 only when nothing is."""
     parser = argument_parser("Check the host's configuration and its credentials.")
@@ -53,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         host = load(arguments.config)
-        problems = [] if arguments.plan else host.missing_credentials()
+        problems = [] if arguments.plan else [*host.missing_credentials(), *_cards(host)]
         plan: dict[str, Any] | list[dict[str, Any]] | None = None
         if arguments.plan == "*":
             plan = [_plan(host, shortcode) for shortcode in host.stations]

@@ -37,6 +37,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from hook_service import config_users
+from hook_service.config_card import Card
 from hook_service.config_destinations import Destination, YouTube
 from hook_service.config_policies import AzuraCast, Policies
 from hook_service.config_values import Address, Clock, LoopName, Name, Origin, Seconds, Section, Whole, port_is_good
@@ -79,6 +80,7 @@ class Paths(Section):
     run: Path = Path("/run/radio")
     log: Path = Path("/var/log/radio/app.log")
     credentials: Path = Path("/etc/radio/credentials")
+    cards: Path = Path("/etc/radio/cards")
 
     @field_validator("*")
     @classmethod
@@ -86,6 +88,11 @@ class Paths(Section):
         if not value.is_absolute():
             raise ValueError(f"{str(value)!r} is not absolute; write the whole path, beginning with '/'")
         return value
+
+    @property
+    def art(self) -> Path:
+        """Where the web service leaves covers for the cards."""
+        return self.state / "web" / "art"
 
 
 class Database(Section):
@@ -188,6 +195,7 @@ class Station(Section):
     fade_in: Seconds = Field(1.0, ge=0, le=2)
     azuracast: AzuraCast | None = None
     policies: Policies = Policies()
+    card: Card | None = None
     destinations: dict[Name, Destination] = Field(default_factory=dict)
 
     @field_validator("timezone")

@@ -27,6 +27,7 @@ __all__ = [
     "SLATE_PICTURE",
     "Source",
     "digest",
+    "dressed_dir",
     "floor",
     "forget_refusal",
     "identify",
@@ -189,6 +190,14 @@ def profile_dir(library: Path, profile: Profile) -> Path:
 def prepared_dir(library: Path, profile: Profile, sha256: str) -> Path:
     """Where the prepared loop of some content is, or will be. It exists only when it is whole."""
     return profile_dir(library, profile) / sha256
+
+
+def dressed_dir(library: Path, profile: Profile, sha256: str, key: str) -> Path:
+    """Where the prepared loop of some content is that carries the card of this key, or will be.
+
+    It lies beside the plain one, whose pictures it has, GOP by GOP; of a long loop it holds the beginning alone.
+    """
+    return profile_dir(library, profile) / f"{sha256}-{key}"
 
 
 def _refusals(library: Path, sha256: str, profile: Profile | None) -> list[Path]:

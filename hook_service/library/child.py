@@ -35,11 +35,11 @@ class Cancelled(Exception):
 
 
 class Child:
-    """One FFmpeg or ffprobe. Start it, then call `wait` from the same thread (it dies with that thread).
+    """One FFmpeg, ffprobe, rsvg-convert. Start it, then call `wait` from the same thread (it dies with that thread).
 
     `nice` is its priority; 19 also means idle I/O. `file_bytes` limits what it may write. `progress` is called
     with the number of frames done, several times a second. A child that makes no progress for `stall` seconds or
-    runs longer than `limit` seconds is killed.
+    runs longer than `limit` seconds is killed. `stdin` is a descriptor that it reads.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Child:
         cwd: Path | None = None,
         file_bytes: int = 0,
         bounded_memory: bool = True,
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         io = ("-c", "3") if nice == BACKGROUND_NICE else ("-c", "2", "-n", "4")
         limits = [f"--fsize={file_bytes}", "--core=0"]
@@ -62,7 +63,7 @@ class Child:
                 # Killed with us, even when we are killed.
                 *("setpriv", "--pdeathsig", "KILL", "--", "prlimit", *limits, "--", *command),
             ],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=fds,

@@ -5,19 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from . import atomic, catalog, verify
-from .catalog import Source
-from .child import BACKGROUND_NICE, URGENT_NICE, Cancelled, Child, ChildFailed
+from .child import URGENT_NICE, Cancelled, Child, ChildFailed
 from .claim import claimed
 from .errors import NotNow, Refused, RefusedForProfile
-from .ffmpeg import MAX_SECONDS, MIN_SECONDS, STILL_SECONDS, Media, body_command, entry_command
+from .ffmpeg import MAX_SECONDS, MIN_SECONDS, STILL_SECONDS, Media, Overlay, body_command, entry_command
+from .job import Job
 from .loopfile import LoopDamaged, open_loop
 from .names import BODY, ENTRY, INDEX, PARTIAL, PLAN
 from .probe import last_line, probe
@@ -31,81 +28,20 @@ _RETRY = "body.retry.flv"
 _TRIES = 4
 
 
-@dataclass(slots=True)
-class Job:
-    """One loop being prepared. Other threads may read `percent` and `partial`, call `hurry` and set `cancel`.
-
-    `on_encoding` is called once, with the `.partial` directory, as soon as FFmpeg runs (or is found to run already
-    in another process or thread).
-    """
-
-    library: Path
-    profile: Profile
-    source: Source
-    fd: int
-    urgent: bool = False
-    cancel: threading.Event = field(default_factory=threading.Event)
-    on_encoding: Callable[[Path], None] | None = None
-    encoder: str | None = None
-    is_slate: bool = False
-    percent: int = 0
-    partial: Path | None = None
-    _child: Child | None = None
-
-    @property
-    def nice(self) -> int:
-        """The priority of what this job starts."""
-        return URGENT_NICE if self.urgent else BACKGROUND_NICE
-
-    def hurry(self) -> None:
-        """Somebody waits for this now: raise its priority."""
-        if not self.urgent:
-            self.urgent = True
-            child = self._child
-            if child is not None:
-                child.hurry()
-
-    def started(self, partial: Path) -> None:
-        """FFmpeg runs."""
-        if self.partial is None:
-            self.partial = partial
-            if self.on_encoding is not None:
-                self.on_encoding(partial)
-
-    def run(self, command: list[str], directory: Path, seconds: float, frames: int | None) -> None:
-        """Run one FFmpeg that writes `seconds` of video into `directory`; `frames` is for the percentage."""
-
-        def progress(done: int) -> None:
-            if frames:
-                self.percent = min(99, 100 * done // frames)
-
-        # Twice the bitrate for that long, and room for containers that lie about their duration.
-        room = int(self.profile.video_kbps * 250 * (seconds + 60))
-        bounded = "h264_nvenc" not in command
-        child = Child(command, nice=self.nice, fds=(self.fd,), cwd=directory, file_bytes=room, bounded_memory=bounded)
-        self._child = child
-        try:
-            self.started(directory)
-            # A host that needs a minute for a second of video is not going to play it, but may prepare it overnight.
-            child.wait(limit=600 + 60 * seconds, cancel=self.cancel, progress=progress)
-        finally:
-            self._child = None
-
-
 def prepare(job: Job) -> Path:
     """Prepare a loop and return its directory; does nothing when it is there already.
 
     Raises Refused (remembered), NotNow (no room, source changed, FFmpeg missing …) or Cancelled. Whatever happens,
     no directory that is not a whole, checked loop is left under the final name.
     """
-    final = catalog.prepared_dir(job.library, job.profile, job.source.sha256)
+    final = job.final
     growing = final.with_name(final.name + PARTIAL)
     while True:
         if is_whole(final):
             return final
         if job.cancel.is_set():
             raise Cancelled
-        reason = None if job.is_slate else catalog.refusal(job.library, job.source.sha256, job.profile)
+        reason = catalog.refusal(job.library, job.source.sha256, job.profile) if job.judges else None
         if reason is not None:
             raise Refused(reason)
         try:
@@ -124,7 +60,7 @@ def prepare(job: Job) -> Path:
             why = "no space left for prepared loops" if catalog.is_full(error) else f"{error}"
             raise NotNow(why) from error
         except Refused as refused:
-            if not job.is_slate:
+            if job.judges:
                 profile = job.profile if isinstance(refused, RefusedForProfile) else None
                 with contextlib.suppress(OSError):
                     catalog.refuse(job.library, job.source, str(refused), profile)
@@ -148,6 +84,11 @@ def _fill(job: Job, partial: Path) -> None:
     encoder = job.encoder or catalog.slate(job.library, profile).encoder
     seconds = job_seconds(job, media)
     expected = None if seconds is None else max(1, round(seconds * profile.fps))
+    overlay = None
+    if job.dress is not None:
+        overlay = job.dress.overlay(partial, profile, expected, nice=job.nice, cancel=job.cancel)
+        if expected is not None:
+            expected = overlay.frames or expected
     atomic.write_json(
         partial / PLAN,
         {
@@ -160,13 +101,15 @@ def _fill(job: Job, partial: Path) -> None:
     )
     try:
         if profile.fade_frames:
-            job.run(entry_command(job.fd, media, profile, encoder, ENTRY, threads()), partial, 10, None)
-        checked = _encode_body(job, partial, media, encoder, expected, reference)
+            job.run(entry_command(job.fd, media, profile, encoder, ENTRY, threads(), overlay), partial, 10, None)
+        checked = _encode_body(job, partial, media, encoder, expected, reference, overlay)
     except ChildFailed as error:
         raise _verdict(error, partial) from error
     except Unfit as error:
         raise RefusedForProfile(f"can't be made into a loop of {profile.name}: {error}") from error
     _accept(job, checked, expected)
+    if overlay is not None:
+        (partial / overlay.png).unlink()
     _write_index(job, partial, checked, encoder)
 
 
@@ -178,14 +121,20 @@ def job_seconds(job: Job, media: Media) -> float | None:
 
 
 def _encode_body(
-    job: Job, partial: Path, media: Media, encoder: str, expected: int | None, reference: bytes | None
+    job: Job,
+    partial: Path,
+    media: Media,
+    encoder: str,
+    expected: int | None,
+    reference: bytes | None,
+    overlay: Overlay | None,
 ) -> Checked:
     """Encode the body and check it. A short loop of hard pictures can miss its bitrate, then the aim is corrected."""
     profile, kbps = job.profile, float(job.profile.video_kbps)
     seconds = expected / profile.fps if expected else MAX_SECONDS
     name = BODY
     for attempt in range(_TRIES):
-        command = body_command(job.fd, media, profile, encoder, name, threads(), kbps, job.is_slate)
+        command = body_command(job.fd, media, profile, encoder, name, threads(), kbps, job.is_slate, overlay)
         job.run(command, partial, float(seconds), expected)
         if name != BODY:
             # Whoever follows the first try keeps reading it from the descriptor it has.

@@ -12,7 +12,17 @@ from fractions import Fraction
 
 from .profiles import Profile
 
-__all__ = ["DEMUXERS", "MAX_SECONDS", "STILL_SECONDS", "Media", "body_command", "entry_command", "poster_command"]
+__all__ = [
+    "DEMUXERS",
+    "MAX_SECONDS",
+    "STILL_SECONDS",
+    "Media",
+    "Overlay",
+    "body_command",
+    "crossfade_command",
+    "entry_command",
+    "poster_command",
+]
 
 MIN_SECONDS = 1
 MAX_SECONDS = 7200
@@ -78,6 +88,49 @@ class Media:
     def is_hdr(self) -> bool:
         """Whether brightness is coded as PQ or HLG, which looks grey and dull when taken for ordinary video."""
         return self.color_transfer in ("smpte2084", "arib-std-b67")
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A picture with transparency that is laid over a loop: a PNG of the profile's size, in the loop's directory.
+
+    Only the rectangle is laid over, in pixels, all even. With `frames` only so many of the loop are made, and the
+    picture comes and goes softly, since what follows is without it.
+    """
+
+    png: str
+    x: int
+    y: int
+    width: int
+    height: int
+    frames: int | None = None
+
+
+_SOFT_SECONDS = Fraction(1, 2)
+
+
+def _laid_over(chain: str, media: Media, overlay: Overlay, profile: Profile, after: str) -> list[str]:
+    """Options that lay a picture over a loop, and what comes of that."""
+    card = [
+        f"crop={overlay.width}:{overlay.height}:{overlay.x}:{overlay.y}",
+        "scale=out_color_matrix=bt709:out_range=tv",
+        "format=yuva420p",
+    ]
+    if overlay.frames is not None:
+        soft = min(overlay.frames // 2, round(_SOFT_SECONDS * profile.fps))
+        card += [
+            "loop=loop=-1:size=1:start=0",
+            f"settb={profile.fps_den}/{profile.fps_num}",
+            "setpts=N",
+            f"fade=t=in:start_frame=0:nb_frames={soft}:alpha=1",
+            f"fade=t=out:start_frame={overlay.frames - soft}:nb_frames={soft}:alpha=1",
+        ]
+    graph = [
+        f"[0:{media.stream}]{chain}[loop]",
+        f"[1:0]{','.join(card)}[card]",
+        f"[loop][card]overlay=x={overlay.x}:y={overlay.y}:format=yuv420{after}[out]",
+    ]
+    return ["-filter_complex", ";".join(graph), "-map", "[out]"]
 
 
 def reading(fd: int, demuxer: str) -> list[str]:
@@ -197,30 +250,42 @@ def encoder(profile: Profile, name: str, kbps: float, entry: bool, threads: int)
     return ["-c:v", "libx264", "-preset", preset, "-x264-params", params, *common]
 
 
-def _command(fd: int, media: Media, chain: str, options: list[str], frames: int, target: str) -> list[str]:
+def _command(
+    fd: int, media: Media, pictures: list[str], options: list[str], frames: int, target: str, overlay: Overlay | None
+) -> list[str]:
+    beside = [] if overlay is None else ["-protocol_whitelist", "file", "-f", "png_pipe", "-i", f"file:{overlay.png}"]
     return [
         *("ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-xerror", "-y"),
         *("-progress", "pipe:1", "-stats_period", "0.25"),
         *reading(fd, media.demuxer),
-        *(
-            "-map",
-            f"0:{media.stream}",
-            "-vf",
-            chain,
-            "-frames:v",
-            str(frames),
-            *options,
-            *_FLV,
-            f"file:{target}",
-        ),
+        *beside,
+        *pictures,
+        *("-frames:v", str(frames), *options, *_FLV, f"file:{target}"),
     ]
 
 
-def entry_command(fd: int, media: Media, profile: Profile, encoder_name: str, target: str, threads: int) -> list[str]:
+def _pictures(profile: Profile, media: Media, overlay: Overlay | None, after: str = "") -> list[str]:
+    """Options that make a loop's pictures; `after` is a further filter, with a comma in front."""
+    chain = filters(profile, media)
+    if overlay is None:
+        return ["-map", f"0:{media.stream}", "-vf", chain + after]
+    return _laid_over(chain, media, overlay, profile, after)
+
+
+def entry_command(
+    fd: int,
+    media: Media,
+    profile: Profile,
+    encoder_name: str,
+    target: str,
+    threads: int,
+    overlay: Overlay | None = None,
+) -> list[str]:
     """The first GOP with its fade-in from black. `target` is a path that FFmpeg may write."""
-    chain = f"{filters(profile, media)},fade=t=in:start_frame=0:nb_frames={profile.fade_frames}"
+    fade = f",fade=t=in:start_frame=0:nb_frames={profile.fade_frames}"
     options = encoder(profile, encoder_name, profile.video_kbps, entry=True, threads=threads)
-    return _command(fd, media, chain, options, profile.gop_frames, target)
+    pictures = _pictures(profile, media, overlay, fade)
+    return _command(fd, media, pictures, options, profile.gop_frames, target, overlay)
 
 
 def body_command(
@@ -232,11 +297,14 @@ def body_command(
     threads: int,
     kbps: float,
     one_gop: bool = False,
+    overlay: Overlay | None = None,
 ) -> list[str]:
     """The whole loop at a rate of `kbps`, or one GOP of it, cut a little past the longest that is accepted."""
     options = encoder(profile, encoder_name, kbps, entry=False, threads=threads)
     limit = profile.gop_frames if one_gop else int((MAX_SECONDS + 1) * profile.fps)
-    return _command(fd, media, filters(profile, media), options, limit, target)
+    if overlay is not None and overlay.frames is not None:
+        limit = overlay.frames
+    return _command(fd, media, _pictures(profile, media, overlay), options, limit, target, overlay)
 
 
 def poster_command(fd: int, still: int, step: int, rate: Fraction, poster: str, preview: str) -> list[str]:

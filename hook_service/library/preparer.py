@@ -14,6 +14,7 @@ from typing import Any
 from . import catalog, intake
 from .basics import ensure_basics, prepare_audio
 from .crossfade import Change, render
+from .dress import Dress, prune, touch
 from .encode import Job, is_whole, prepare
 from .errors import LibraryError, NotNow, Refused
 from .profiles import Profile
@@ -40,6 +41,8 @@ class Preparer:
             True: threading.BoundedSemaphore(max(2, os.cpu_count() or 1)),
             False: threading.BoundedSemaphore(1),
         }
+        # Cards have a lane of their own: they neither wait for a long film to be prepared nor hold up a loop.
+        self._card_slot = threading.BoundedSemaphore(1)
         self._stopping = threading.Event()
 
     def profile(self, name: str, fade_in: float | None = None, fingerprint: str | None = None) -> Profile:
@@ -87,6 +90,27 @@ class Preparer:
         """What a file that is to become a loop is. Blocks; raises LibraryError or Cancelled."""
         return intake.examine(path, self.loops, self.library, self._stopping)
 
+    def dress(self, path: Path, profile: Profile, dress: Dress, *, urgent: bool = False) -> Path:
+        """Prepare one file's loop with a card, the loop itself first; return its directory.
+
+        Blocks; raises LibraryError or Cancelled.
+        """
+        fd = catalog.open_source(path, self.loops)
+        try:
+            source = catalog.identify_open(fd, path, self.library)
+            job = Job(self.library, profile, source, fd, urgent=urgent, dress=dress)
+            if not is_whole(job.final):
+                self.prepare(path, profile, urgent=urgent)
+                with self._registered(job), self._card_slot:
+                    log.info("Preparing a card", extra={"context": _context(job)})
+                    prepare(job)
+                    log.info("Card prepared", extra={"context": _context(job)})
+                prune(self.library)
+            touch(job.final)
+            return job.final
+        finally:
+            os.close(fd)
+
     def prepare_audio(self, path: Path, kbps: int) -> Path:
         """Prepare a fallback audio and return its file. Blocks; raises LibraryError."""
         return prepare_audio(path, self.library, kbps, within=self.loops)
@@ -129,7 +153,7 @@ class Preparer:
 
     @contextmanager
     def _registered(self, job: Job) -> Iterator[None]:
-        key = (job.profile.fingerprint(), job.source.sha256)
+        key = (job.profile.fingerprint(), job.final.name)
         with self._guard:
             if self._stopping.is_set():
                 job.cancel.set()
@@ -159,7 +183,7 @@ class Preparer:
     def encoding(self) -> list[dict[str, Any]]:
         """What is being encoded: `path`, `profile`, `percent` (0 to 99) and `urgent`."""
         with self._guard:
-            first = [jobs[0] for jobs in self._jobs.values()]
+            first = [jobs[0] for jobs in self._jobs.values() if jobs[0].dress is None]
         return [_context(job) | {"percent": job.percent, "urgent": job.urgent} for job in first]
 
     def stop(self, timeout: float) -> bool:
@@ -173,4 +197,7 @@ class Preparer:
 
 
 def _context(job: Job) -> dict[str, Any]:
-    return {"path": catalog.printable(job.source.path), "profile": job.profile.name}
+    context = {"path": catalog.printable(job.source.path), "profile": job.profile.name}
+    if job.dress is not None:
+        context |= {"artist": job.dress.card.artist, "title": job.dress.card.title}
+    return context

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from .basics import ensure_basics
 from .catalog import printable
 from .child import BACKGROUND_NICE, Cancelled
 from .claim import clean
+from .dress import find
 from .errors import LibraryError, Refused
 from .gallery import Gallery
 from .jobs import Queue
@@ -66,7 +68,8 @@ class Service:
         self._first = frozenset(first)
         self._queue = Queue(host.dsn, self._work)
         self._gallery = Gallery(self._library)
-        self._lane = UrgentLane(host.paths.run / "prepare.sock", self._preparer, self.status, self.loops)
+        wardrobe = partial(find, own=host.paths.cards, art=host.paths.art)
+        self._lane = UrgentLane(host.paths.run / "prepare.sock", self._preparer, self.status, self.loops, wardrobe)
         self._items: list[Item] = []
         self._later: dict[tuple[str, str], _Backoff] = {}
         self._stopping = threading.Event()

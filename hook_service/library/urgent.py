@@ -7,6 +7,8 @@ One JSON object a line:
   `{"state":"ready","dir":…}` or `{"state":"refused","reason":…,"again":bool}`; `again`: asking later may help.
 - `{"op":"examine","path":…}` is asked about a file that was uploaded and is no loop yet: answered by `ready` with its
   `sha256`, `width`, `height`, `seconds` (null where the file does not say) and `still`, or by `refused`.
+- `{"op":"card","path":…,"profile":…,"card":…,"urgent":bool}` makes the loop with a card (see `card.py`): `ready` or
+  `refused`.
 - `{"op":"retry","path":…}` makes a refused file be tried again: `{"state":"ready"}`.
 - `{"op":"audio","path":…,"kbps":…}` is answered by `{"state":"ready","file":…}` or `refused`.
 - `{"op":"crossfade","profile":…,"fingerprint":…,"from":DIR,"frame":N,"to":DIR,"within":SECONDS}` is answered by
@@ -29,10 +31,13 @@ from pathlib import Path
 from typing import Any
 
 from . import catalog, intake
+from .card import Card, card_from
 from .child import BACKGROUND_NICE, Cancelled
 from .crossfade import Change
+from .dress import Dress
 from .errors import LibraryError, Refused
 from .preparer import Preparer
+from .profiles import Profile
 
 __all__ = ["UrgentLane"]
 
@@ -50,12 +55,18 @@ class UrgentLane(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     request_queue_size = 64
 
     def __init__(
-        self, path: Path, preparer: Preparer, status: Callable[[], Message], loops: Callable[[], list[Message]]
+        self,
+        path: Path,
+        preparer: Preparer,
+        status: Callable[[], Message],
+        loops: Callable[[], list[Message]],
+        wardrobe: Callable[[Card], Dress],
     ) -> None:
         self.path = path
         self.preparer = preparer
         self.status = status
         self.loops = loops
+        self.wardrobe = wardrobe
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         super().__init__(str(path), _Client)
@@ -102,6 +113,8 @@ class _Client(socketserver.StreamRequestHandler):
                 self._attempt(lambda: {"dir": self._prepare(message)})
             case "examine":
                 self._attempt(lambda: asdict(self._examine(message)))
+            case "card":
+                self._attempt(lambda: {"dir": self._card(message)})
             case "retry":
                 self._attempt(lambda: self._retry(message))
             case "audio":
@@ -120,12 +133,23 @@ class _Client(socketserver.StreamRequestHandler):
         except Cancelled:
             self._say({"state": "refused", "reason": "the service is stopping", "again": True})
 
-    def _prepare(self, message: Message) -> str:
+    def _profile(self, message: Message) -> Profile:
         fade_in = message.get("fade_in")
         if fade_in is not None and not isinstance(fade_in, int | float):
             raise LibraryError("fade_in is not a number of seconds")
         fingerprint = message.get("fingerprint")
-        profile = self.server.preparer.profile(str(message.get("profile", "")), fade_in, fingerprint)
+        return self.server.preparer.profile(str(message.get("profile", "")), fade_in, fingerprint)
+
+    def _card(self, message: Message) -> str:
+        try:
+            card = card_from(message.get("card"))
+        except ValueError as error:
+            raise LibraryError(str(error)) from error
+        dress, urgent = self.server.wardrobe(card), message.get("urgent") is True
+        return str(self.server.preparer.dress(_path(message), self._profile(message), dress, urgent=urgent))
+
+    def _prepare(self, message: Message) -> str:
+        profile = self._profile(message)
 
         def on_encoding(partial: Path) -> None:
             # Whoever asked may be gone; the loop will be wanted all the same.

@@ -6,6 +6,7 @@ keyframes of the loop are decoded as have come since; where they all show the sa
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import subprocess
@@ -28,6 +29,8 @@ _LOOKED_AT = 9
 _DECODE_SECONDS = 30.0
 # A picture that comes back more often than this can't be placed.
 _PLACES = 16
+# The card on the air is hardly ever an older one than this.
+_CARDS = 3
 
 
 def moves(station: Station, loop: Path, keyframe: bytes, seconds: float) -> bool | None:
@@ -40,11 +43,22 @@ def moves(station: Station, loop: Path, keyframe: bytes, seconds: float) -> bool
     if source is None:
         return None
     try:
-        with open_loop(catalog.prepared_dir(station.library, station.profile, source.sha256)) as prepared:
+        plain = catalog.prepared_dir(station.library, station.profile, source.sha256)
+        with open_loop(_worn(plain, keyframe) or plain) as prepared:
             return _moves(station, prepared, keyframe, seconds)
     except (LoopDamaged, OSError, subprocess.SubprocessError) as reason:
         _log.debug("%s can't be compared with what is on the air: %s", loop.name, reason)
         return None
+
+
+def _worn(plain: Path, keyframe: bytes) -> Path | None:
+    """The loop with a card that this keyframe is of, among those that were wanted last; None where it is of none."""
+    found = sorted(plain.parent.glob(f"{plain.name}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for directory in [path for path in found if "." not in path.name][:_CARDS]:
+        with contextlib.suppress(LoopDamaged), open_loop(directory) as dressed:
+            if any(dressed.keyframe(n, len(keyframe)) == keyframe for n in range(dressed.gops)):
+                return directory
+    return None
 
 
 def _moves(station: Station, loop: PreparedLoop, keyframe: bytes, seconds: float) -> bool | None:

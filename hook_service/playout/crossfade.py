@@ -64,9 +64,9 @@ class Crossfades:
             "op": "crossfade",
             "profile": profile.name,
             "fingerprint": profile.fingerprint(),
-            "from": os.fspath(outgoing.whole.directory),
+            "from": os.fspath(outgoing.whole.holding(frame)),
             "frame": frame,
-            "to": os.fspath(incoming.whole.directory),
+            "to": os.fspath(incoming.whole.holding(0)),
             "within": round(within, 3),
         }
         gop: list[Frame] = []

@@ -21,8 +21,10 @@ from hook_service import ipc
 from hook_service.library import catalog
 from hook_service.library.errors import NotNow, SourceMissing
 from hook_service.library.loopfile import GrowingLoop, LoopDamaged, PreparedLoop, open_loop
-from hook_service.playout.picture import Cursor, Whole
+from hook_service.playout.picture import Cursor
 from hook_service.playout.reactor import Reactor
+from hook_service.playout.reader import Reader
+from hook_service.playout.wardrobe import Card, order
 from hook_service.settings import Station
 
 _log = logging.getLogger("radio.loops")
@@ -60,50 +62,6 @@ class Ticket:
         self.cancelled = True
 
 
-class Reader:
-    """Reads one loop's GOPs by number, over and over, whether it is whole or still growing."""
-
-    def __init__(self, loop: PreparedLoop | GrowingLoop, station: Station) -> None:
-        self._loop = loop
-        self._station = station
-
-    def next(self, cursor: Cursor) -> list[tuple[bytes, bool]]:
-        """The GOP that `cursor` needs next. Raises LoopDamaged."""
-        if isinstance(self._loop, GrowingLoop):
-            if self._loop.finished:
-                finished = open_loop(self._loop.final)
-                self._loop.close()
-                self._loop = finished
-                cursor.growing, cursor.whole = False, self.whole()
-            elif self._loop.abandoned:
-                refused = catalog.refusal(self._station.library, self._loop.sha256, self._station.profile)
-                raise LoopDamaged(refused or "its preparation was given up")
-        if isinstance(self._loop, PreparedLoop):
-            cursor.next_gop %= self._loop.gops
-            gop = self._loop.read_gop(cursor.next_gop)
-        else:
-            growing = self._loop.read_gop(cursor.next_gop)
-            if growing is None:
-                # The encoder is behind: what there is of it is shown again, the fade too while there is no more.
-                cursor.next_gop = 0
-                loop = self._loop
-                growing = loop.read_gop(0) or loop.read_gop(0, entry=True) or loop.read_part(0, entry=True)
-            gop = growing
-        if not gop:
-            raise LoopDamaged("it has no frames")
-        cursor.next_gop += 1
-        return gop
-
-    def whole(self) -> Whole | None:
-        """Where the loop is and how long, unless it still grows."""
-        loop, gop_frames = self._loop, self._station.profile.gop_frames
-        return Whole(loop.path, loop.frames, gop_frames) if isinstance(loop, PreparedLoop) else None
-
-    def close(self) -> None:
-        """Give its files back."""
-        self._loop.close()
-
-
 class Loader:
     """Fetches loops for the picture; its results arrive on the reactor."""
 
@@ -116,8 +74,13 @@ class Loader:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         threading.Thread(target=self._disk, name="disk", daemon=True).start()
 
-    def fetch(self, path: Path, done: Callable[[Loaded | Unplayable], None]) -> Ticket:
-        """Load the loop at `path`, preparing it first where it never was; `done` is called on the reactor."""
+    def fetch(
+        self, path: Path, done: Callable[[Loaded | Unplayable], None], card: Card | None = None, urgent: bool = True
+    ) -> Ticket:
+        """Load the loop at `path`, preparing it first where it never was; `done` is called on the reactor.
+
+        A `card` is ordered, in a hurry if `urgent`, and shown as soon as it is there; `done` does not wait for it.
+        """
         ticket = Ticket()
 
         def deliver(result: Loaded | Unplayable) -> None:
@@ -128,7 +91,9 @@ class Loader:
 
         def work() -> None:
             try:
-                result: Loaded | Unplayable = self._load(path, ticket)
+                if card is not None:
+                    order(self._station, path, card, urgent=urgent)
+                result: Loaded | Unplayable = self._load(path, card, ticket)
             except Unplayable as reason:
                 result = reason
             except (SourceMissing, LoopDamaged) as reason:
@@ -141,14 +106,23 @@ class Loader:
         threading.Thread(target=work, name=f"fetch {path.name}", daemon=True).start()
         return ticket
 
-    def warm(self, path: Path) -> None:
-        """Have a loop prepared that will be wanted soon."""
+    def warm(self, path: Path, card: Card | None = None) -> None:
+        """Have a loop prepared, and its card, that will be wanted soon."""
 
         def done(result: Loaded | Unplayable) -> None:
             if isinstance(result, Loaded):
                 self.release(result.cursor)
 
-        self.fetch(path, done)
+        self.fetch(path, done, card, urgent=False)
+
+    def dress(self, loaded: Loaded, card: Card | None) -> None:
+        """Show a loop that is loaded with this card, or with none, as soon as may be."""
+        reader = self._readers.get(loaded.cursor)
+        if reader is None:
+            return
+        if card is not None:
+            order(self._station, loaded.path, card, urgent=True)
+        reader.dressed.wear(card)
 
     def release(self, cursor: Cursor) -> None:
         """A cursor that won't be shown any more."""
@@ -209,7 +183,7 @@ class Loader:
 
         self._jobs.put(read)
 
-    def _load(self, path: Path, ticket: Ticket) -> Loaded:
+    def _load(self, path: Path, card: Card | None, ticket: Ticket) -> Loaded:
         station = self._station
         told = False
         while True:
@@ -217,11 +191,11 @@ class Loader:
                 source = catalog.identify(path, station.library, station.loops)
                 directory = catalog.prepared_dir(station.library, station.profile, source.sha256)
                 try:
-                    return self._whole(path, source, open_loop(directory))
+                    return self._whole(path, source, open_loop(directory), card)
                 except LoopDamaged:
                     if directory.exists():
                         directory.rename(directory.with_name(f"{directory.name}.damaged-{time.time_ns()}"))
-                loaded = self._prepare(path, source, ticket)
+                loaded = self._prepare(path, source, card, ticket)
                 if loaded is not None:
                     return loaded
             except (NotNow, ipc.PeerDown, OSError) as reason:
@@ -232,7 +206,7 @@ class Loader:
             if ticket.cancelled:
                 raise Unplayable("not wanted any more")
 
-    def _prepare(self, path: Path, source: catalog.Source, ticket: Ticket) -> Loaded | None:
+    def _prepare(self, path: Path, source: catalog.Source, card: Card | None, ticket: Ticket) -> Loaded | None:
         """Ask for a loop to be prepared at once; a cursor that follows it, or None when it is ready by now."""
         message = {"op": "prepare", "path": os.fspath(path), "profile": self._station.profile.name}
         message["fingerprint"] = self._station.profile.fingerprint()
@@ -246,7 +220,7 @@ class Loader:
                 # Two views of the same files: one for each of the threads that will read them.
                 growing, follower = (GrowingLoop(Path(answer["dir"])) for _ in range(2))
                 if self._outruns(growing, ticket):
-                    return self._growing(path, source, growing, follower, ticket)
+                    return self._growing(path, source, growing, follower, card, ticket)
                 growing.close()
                 follower.close()
                 # Too slow to be followed: the next answer comes when it is ready.
@@ -273,14 +247,24 @@ class Loader:
             time.sleep(_FOLLOW_SECONDS)
         return False
 
-    def _whole(self, path: Path, source: catalog.Source, loop: PreparedLoop) -> Loaded:
-        cursor = Cursor(loop.avcc, loop.read_gop(0, entry=True), self._refill)
-        self._readers[cursor] = reader = Reader(loop, self._station)
+    def _whole(self, path: Path, source: catalog.Source, loop: PreparedLoop, card: Card | None) -> Loaded:
+        reader = Reader(loop, self._station)
+        reader.dressed.wear(card)
+        first = reader.dressed.gop(0, loop, entry=True)
+        cursor = Cursor(loop.avcc, first or loop.read_gop(0, entry=True), self._refill)
+        cursor.dressed = first is not None
+        self._readers[cursor] = reader
         cursor.whole = reader.whole()
         return Loaded(path, cursor, source)
 
     def _growing(
-        self, path: Path, source: catalog.Source, growing: GrowingLoop, follower: GrowingLoop, ticket: Ticket
+        self,
+        path: Path,
+        source: catalog.Source,
+        growing: GrowingLoop,
+        follower: GrowingLoop,
+        card: Card | None,
+        ticket: Ticket,
     ) -> Loaded:
         """A cursor on a growing loop. `follower` lengthens its first GOP, frame by frame; the rest goes by GOPs."""
         first = growing.read_part(0, entry=True)
@@ -288,7 +272,8 @@ class Loader:
         if avcc is None or not first:
             raise LoopDamaged("its preparation gave no frames")
         cursor = Cursor(avcc, first, self._refill, growing=True)
-        self._readers[cursor] = Reader(growing, self._station)
+        self._readers[cursor] = reader = Reader(growing, self._station)
+        reader.dressed.wear(card)
 
         def lengthen() -> None:
             have = len(first)

@@ -64,6 +64,7 @@ class Playout:
                 "status": self._status,
                 "switch": self._switch,
                 "warm": self._warm,
+                "card": self._card,
                 "hold": lambda _message: {"loop": self._programme.hold()},
                 "restart": self._restart,
                 "lineup": self._lineup,
@@ -240,6 +241,9 @@ class Playout:
     def _warm(self, message: Message) -> Message:
         self._programme.warm(message)
         return {}
+
+    def _card(self, message: Message) -> Message:
+        return {"shown": self._programme.card(message)}
 
     def _restart(self, message: Message) -> Message:
         restarts = {"audio": self._source.restart, "publisher": self._lines.current.restart}

@@ -24,11 +24,22 @@ Reason = Literal["switch", "default", "slate", "resumed", "recovered", "replaced
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A prepared loop that is not growing: its directory, how many frames it has, and how many from key to key."""
+    """A prepared loop that is not growing: its directory, how many frames it has, and how many from key to key.
+
+    `dressed` is the directory of the same loop with its card, and how many frames of it carry that.
+    """
 
     directory: Path
     frames: int
     gop_frames: int
+    dressed: tuple[Path, int] | None = None
+
+    def holding(self, frame: int) -> Path:
+        """The directory in which the GOP from this frame on is as it is shown."""
+        if self.dressed is None:
+            return self.directory
+        directory, frames = self.dressed
+        return directory if frames == self.frames or frame + self.gop_frames <= frames else self.directory
 
 
 class Cursor:
@@ -49,6 +60,8 @@ class Cursor:
         self.avcc = avcc
         self.growing = growing
         self.failed: str | None = None
+        self.dressed = False
+        """Whether the GOP that was loaded last carries a card; for the loader."""
         self.next_gop = 1
         """The number of the GOP to load next; for the loader."""
         self.whole: Whole | None = None

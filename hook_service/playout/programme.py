@@ -19,6 +19,7 @@ from hook_service.playout.crossfade import Crossfades
 from hook_service.playout.loops import Loaded, Loader, Ticket, Unplayable
 from hook_service.playout.picture import SLATE, Blend, Cursor, Item, Picture, Reason, Still
 from hook_service.playout.reactor import Reactor
+from hook_service.playout.wardrobe import Card, card_of
 from hook_service.settings import Station
 
 _log = logging.getLogger("radio.programme")
@@ -81,7 +82,8 @@ class Programme:
     def switch(self, message: Message) -> None:
         """Show another loop: `loop`, `play_id`, `default`, `at` (unix seconds or null) instead of what is due.
 
-        `loop` null shows the slate, until the next switch. `request_id` is what the log is to name.
+        `loop` null shows the slate, until the next switch. `request_id` is what the log is to name. `card` is laid
+        over the loop as soon as it is made, which nothing waits for.
         """
         loop = SLATE if message.get("loop", "") is None else str(self._path(message, "loop"))
         default = self._path(message, "default") if message.get("default") else self._station.default_loop
@@ -92,9 +94,10 @@ class Programme:
         slot, foretold = self._slot_at(at), self._foretold
         if foretold and foretold[:2] == (Path(loop), at) and abs(foretold[2] - slot) < _SAME_SLOT:
             slot = foretold[2]
+        card = _card(message)
         self._supersede()
         changed_default = str(default) != self._wanted.default
-        self._wanted = state.OnAir(loop, str(default), play_id, request_id)
+        self._wanted = state.OnAir(loop, str(default), play_id, request_id, card)
         self._pending_play = play_id
         self._loader.later(partial(state.save_on_air, self._state_file, self._wanted))
         if changed_default:
@@ -111,14 +114,30 @@ class Programme:
         return item.loop
 
     def warm(self, message: Message) -> None:
-        """Have `loop` prepared before it is due, and the crossfade to it where it is known when (`at`) that is."""
-        path, at = self._path(message, "loop"), self._time(message)
+        """Have `loop` prepared before it is due, with its `card`.
+
+        The crossfade to it as well, where it is known when (`at`) that is.
+        """
+        path, at, card = self._path(message, "loop"), self._time(message), _card(message)
         if at is None:
-            self._loader.warm(path)
+            self._loader.warm(path, card)
             return
         slot = self._slot_at(at)
         self._foretold = (path, at, slot)
-        self._loader.fetch(path, partial(self._foresee, slot))
+        self._loader.fetch(path, partial(self._foresee, slot), card)
+
+    def card(self, message: Message) -> bool:
+        """Show what was asked for last with another card, or with none; whether that is still the play `play_id`."""
+        card, wanted = _card(message), self._wanted
+        if message.get("play_id") != wanted.play_id:
+            return False
+        wanted.card = card
+        self._loader.later(partial(state.save_on_air, self._state_file, wanted))
+        for item in (self.picture.item, self.picture.next):
+            loaded = self._loaded.get(item.cursor) if item is not None and isinstance(item.cursor, Cursor) else None
+            if loaded is not None and item is not None and (item.loop, item.play_id) == (wanted.loop, wanted.play_id):
+                self._loader.dress(loaded, card)
+        return True
 
     def watch(self) -> None:
         """To be called every second: looks after the loop on the air and what could not be shown."""
@@ -145,6 +164,7 @@ class Programme:
                 "reason": item.reason,
                 "transition": self._transition(item),
                 "preparing": isinstance(item.cursor, Cursor) and item.cursor.growing,
+                "card": isinstance(item.cursor, Cursor) and item.cursor.dressed,
             },
             "wanted": {"loop": self._wanted.loop, "default": self._wanted.default},
             "next": {"loop": following.loop, "play_id": following.play_id} if following else None,
@@ -183,17 +203,23 @@ class Programme:
             if reason != "recovered":  # it can't be lost
                 self._reactor.post(partial(self._slate_instead, wanted, reason, at))
             return
-        self._ticket = self._loader.fetch(Path(wanted.loop), partial(self._fetched, wanted, reason, at))
+        card = wanted.card
+        self._ticket = self._loader.fetch(Path(wanted.loop), partial(self._fetched, wanted, card, reason, at), card)
 
     def _slate_instead(self, wanted: state.OnAir, reason: Reason, at: int) -> None:
         if wanted is self._wanted:
             self._arm(Item(self._slate, SLATE, wanted.play_id, reason, at, wanted.request_id))
 
-    def _fetched(self, wanted: state.OnAir, reason: Reason, at: int, result: Loaded | Unplayable) -> None:
+    def _fetched(
+        self, wanted: state.OnAir, card: Card | None, reason: Reason, at: int, result: Loaded | Unplayable
+    ) -> None:
         if isinstance(result, Unplayable):
             self._failed(wanted, reason, str(result), at)
             return
         self._loaded[result.cursor] = result
+        if wanted.card != card:
+            # It has become known while the loop was loaded.
+            self._loader.dress(result, wanted.card)
         self._arm(Item(result.cursor, wanted.loop, wanted.play_id, reason, at, wanted.request_id))
 
     def _arm(self, item: Item) -> None:
@@ -277,6 +303,7 @@ class Programme:
             play_id=item.play_id,
             loop=item.loop,
             reason=item.reason,
+            card=isinstance(item.cursor, Cursor) and item.cursor.dressed,
             transition=transition,
             publisher_pid=self._publisher_pid(),
             request_id=item.request_id,
@@ -325,3 +352,10 @@ class Programme:
         if isinstance(cursor, Cursor):
             self._loaded.pop(cursor, None)
             self._loader.release(cursor)
+
+
+def _card(message: Message) -> Card | None:
+    try:
+        return card_of(message.get("card"))
+    except ValueError as error:
+        raise BadRequest(str(error)) from None

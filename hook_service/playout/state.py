@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hook_service.playout.timeline import NS
+from hook_service.playout.wardrobe import card_of
 
 # The anchor is at most a second old and the rate may have been off by 500 ppm: this is far more, so that a restarted
 # timeline never steps back.
@@ -34,7 +35,7 @@ class Anchor:
         return self.position + max(0, monotonic - self.monotonic) + _MARGIN_NS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OnAir:
     """The loop that was asked for last, and the default that was valid then."""
 
@@ -43,6 +44,8 @@ class OnAir:
     play_id: str | None
     request_id: str | None = None
     """The request that it goes back to, for the log."""
+    card: dict[str, Any] | None = None
+    """The card that it is to be shown with; may become another while it is shown."""
 
 
 def save_anchor(path: Path, anchor: Anchor) -> None:
@@ -81,6 +84,10 @@ def load_on_air(path: Path) -> OnAir | None:
         return None
     if not (isinstance(on_air.loop, str) and isinstance(on_air.default, str)):
         return None
+    try:
+        on_air.card = card_of(on_air.card)
+    except ValueError:
+        on_air.card = None
     ids = (on_air.play_id, on_air.request_id)
     return on_air if all(value is None or isinstance(value, str) for value in ids) else None
 

@@ -24,6 +24,8 @@ Source = Literal["webhook", "sse", "poll"]
 MAX_TEXT: Final = 512
 """Characters kept of an artist, title, album or playlist. AzuraCast's own limits are 255 and 200."""
 
+_MAX_URL: Final = 2048
+
 _LATEST: Final = 253_402_300_799
 """The last second of the year 9999: later ones have no date in Python."""
 
@@ -63,6 +65,8 @@ class Song:
     """Seconds as the station knows them; None when it doesn't (a live DJ)."""
     video_loop: str | None = None
     """The custom field `video_loop`."""
+    art: str | None = None
+    """The address of its cover."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +241,7 @@ def _song(song: _Song, playlist: str, duration: float | None) -> dict[str, Any]:
         "album": song.album,
         "playlist": playlist,
         "duration": duration or None,
+        "art": song.art if song.art and len(song.art) <= _MAX_URL else None,
         "video_loop": (fields.video_loop or "").strip() or None if fields else None,
     }
 

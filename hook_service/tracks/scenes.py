@@ -98,9 +98,14 @@ class Decision:
 
 def event_from_json(document: Mapping[str, Any]) -> TrackEvent:
     """The event of `asdict(event)`. Raises KeyError or TypeError for anything else."""
-    values = dict(document)
+    values = _known(TrackEvent, document)
     following = values.pop("next")
-    return TrackEvent(**values, next=Song(**following) if following else None)
+    return TrackEvent(**values, next=Song(**_known(Song, following)) if following else None)
+
+
+def _known(kind: type[Song], document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a later version knows of a song is left out: a rollback must not cost the story."""
+    return {name: value for name, value in document.items() if name in kind.__dataclass_fields__}
 
 
 @dataclass(slots=True)
@@ -177,7 +182,7 @@ class Plot:
             "unheard": [_told(told) for told in values["unheard"]],
             "measured": [(str(source), float(offset)) for source, offset in values["measured"]],
             "scenes": [Scene(**{**scene, "event": event_from_json(scene["event"])}) for scene in values["scenes"]],
-            "songs": OrderedDict((key, Song(**song)) for key, song in values["songs"]),
+            "songs": OrderedDict((key, Song(**_known(Song, song))) for key, song in values["songs"]),
         }
         return cls(**values)
 

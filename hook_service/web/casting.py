@@ -45,11 +45,11 @@ class Casting:
         self._metrics = metrics
         self._held = held
 
-    def loops(self, events: Iterable[TrackEvent]) -> list[str]:
-        """The loops of events, each once."""
+    def pictures(self, events: Iterable[TrackEvent]) -> list[tuple[str, TrackEvent]]:
+        """The loops of events that have one, in their order."""
         resolver, now = self._resolver(), datetime.now(UTC)
-        found = [policy.resolve(resolver, self._policies, event, now) for event in events]
-        return list(dict.fromkeys(each.loop for each in found if each is not None and each.loop))
+        found = [(policy.resolve(resolver, self._policies, event, now), event) for event in events]
+        return [(each.loop, event) for each, event in found if each is not None and each.loop]
 
     def play(self, decision: Decision) -> Play | None:
         """What a decision means for the playout; None where the picture stays."""

@@ -24,6 +24,7 @@ from hook_service.tracks.policies import Policies, is_known
 from hook_service.tracks.resolver import Resolver
 from hook_service.tracks.scenes import Title
 from hook_service.tracks.story import Story
+from hook_service.web.cards import Cards
 from hook_service.web.casting import Casting
 from hook_service.web.chronicle import Chronicle, Recorder, about
 from hook_service.web.follower import Follower
@@ -43,7 +44,7 @@ class Director:
 
     `run` is the directory of the processes' sockets, `resolver` gives one for the mappings as they are now,
     `switch_delay` is in seconds, `names` are what else the station is called, `alive_before` is when a process before
-    this one was last alive (Unix seconds).
+    this one was last alive (Unix seconds). `cards` gives each track its card; None: there are none.
     """
 
     def __init__(
@@ -59,10 +60,14 @@ class Director:
         policies: Policies | None = None,
         names: Collection[str] = (),
         alive_before: float | None = None,
+        cards: Cards | None = None,
     ) -> None:
         self.station = station
         playout = run / f"playout-{station}.sock"
-        self._orders = Orders(playout, pause=self._pause, complain=self._complain, held=self._held)
+        self._cards = cards
+        self._bare = False
+        """Whether the loop was left on the air when the track that its card names was over."""
+        self._orders = Orders(playout, pause=self._pause, complain=self._complain, held=self._held, card=self._card)
         self._memory = memory
         self._resolver = resolver
         self._metrics = metrics
@@ -163,8 +168,8 @@ class Director:
             coming = self._story.coming()[:1]
         if not coming:
             return None
-        event, loops = coming[0], self._casting.loops(coming)
-        loop = loops[0] if loops else None
+        event, pictures = coming[0], self._casting.pictures(coming)
+        loop = pictures[0][0] if pictures else None
         return {"artist": event.artist, "title": event.title, "album": event.album, "loop_path": loop}
 
     def known(self) -> Known:
@@ -173,6 +178,17 @@ class Director:
             switch = self._memory.switch
         with self._wake:
             return Known.of(self._story.plot, switch)
+
+    def nudge(self) -> None:
+        """Look again at what is to be made ready: something that was waited for is there."""
+        with self._wake:
+            self._told = True
+            self._wake.notify_all()
+
+    def _card(self, play: Play) -> dict[str, Any] | None:
+        if self._cards is None or not play.resolution.loop:
+            return None
+        return self._cards.of(play.event)[0]
 
     def _known(self, event: TrackEvent) -> bool:
         return is_known(self._resolver(), self._policies, event)
@@ -252,6 +268,11 @@ class Director:
             with self._wake:
                 decisions = self._story.due(time.time())
             plays = [self._casting.play(decision) for decision in decisions]
+            for decision, play in zip(decisions, plays, strict=True):
+                if play is not None:
+                    self._bare = False
+                elif decision.kind in ("ended", "offline") or decision.event.is_live:
+                    self._bare = True
             self._keep()
         return [play for play in plays if play is not None]
 
@@ -264,12 +285,23 @@ class Director:
         """Announce the loops of what comes."""
         with self._wake:
             coming, following = self._story.coming(), schedule.following(self._story.plot)
-        newest, loops = self._newest(), self._casting.loops(coming)
+        newest = self._newest()
         shown = newest.resolution.loop if newest is not None else None
-        self._orders.announce(loop for loop in loops if loop != shown)
+        pictures: list[tuple[str, dict[str, Any] | None]] = []
+        for loop, event in self._casting.pictures(coming):
+            card = self._cards.of(event)[0] if self._cards is not None else None
+            if loop != shown or card is not None:
+                pictures.append((loop, card))
+        self._orders.announce(pictures)
+        if self._bare or self._held():
+            self._orders.undress()
+        elif newest is not None and self._cards is not None and self._cards.of(newest.event)[1]:
+            self._orders.dress(newest, self._card(newest))
         if following is not None:
-            for loop in self._casting.loops([following.event]):
-                self._orders.foretell(loop, following.at)
+            for loop, event in self._casting.pictures([following.event]):
+                self._orders.foretell(
+                    loop, following.at, self._cards.of(event)[0] if self._cards is not None else None
+                )
 
     def _newest(self) -> Play | None:
         with self._chronicle.lock:

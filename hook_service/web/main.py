@@ -10,6 +10,7 @@ import sys
 import threading
 from functools import partial
 from types import FrameType
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from hook_service import config, config_policies
@@ -29,8 +30,10 @@ from hook_service.tracks.nowplaying import Source, TrackEvent
 from hook_service.tracks.policies import Policies
 from hook_service.tracks.track_key import normalise
 from hook_service.web.app import Services, create_app
+from hook_service.web.art import Gallery
 from hook_service.web.auth import Guard
 from hook_service.web.azuracast import Listener
+from hook_service.web.cards import Cards
 from hook_service.web.director import Director
 from hook_service.web.health import Health
 from hook_service.web.loops import preparation
@@ -61,6 +64,7 @@ class Web:
         self._metrics = Metrics(host.stations)
         stations = Stations(host.paths.run, host.stations)
         state = host.paths.state / "web"
+        gallery = Gallery(host.paths.art, self._art_changed)
         self.directors = {
             name: Director(
                 name,
@@ -73,6 +77,7 @@ class Web:
                 policies=_policies(station.policies),
                 names=(station.name,),
                 alive_before=self._store.outbox.previous_alive,
+                cards=_cards(host, station, gallery),
             )
             for name, station in host.stations.items()
         }
@@ -176,6 +181,10 @@ class Web:
         self._ended.set()
         self.server.stop()
 
+    def _art_changed(self) -> None:
+        for director in self.directors.values():
+            director.nudge()
+
     def _look_after(self) -> None:
         """Ready once a request could be served, then alive as long as one could."""
         interval = min(notify.watchdog_interval() or ALIVE_EVERY, ALIVE_EVERY)
@@ -214,6 +223,19 @@ def _policies(found: config_policies.Policies) -> Policies:
         jingle_playlists=frozenset(normalise(name) for name in found.jingles.playlists),
         jingles=found.jingles.show,
     )
+
+
+def _cards(host: Host, station: config.Station, gallery: Gallery) -> Cards | None:
+    card = station.card
+    if card is None:
+        return None
+    allowed = set(card.art_hosts)
+    if station.azuracast is not None:
+        parts = urlsplit(station.azuracast.url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        host_name = (parts.hostname or "").lower()
+        allowed.add(f"[{host_name}]:{port}" if ":" in host_name else f"{host_name}:{port}")
+    return Cards(card.template, card.seconds, host.paths.cards, gallery, frozenset(allowed))
 
 
 def _offer(director: Director, event: TrackEvent, received: float, source: Source) -> None:

@@ -14,6 +14,7 @@ from hook_service.web.chronicle import about
 from hook_service.web.plays import Play
 
 RETRY_FIRST, RETRY_LAST = 0.25, 5.0
+Card = dict[str, Any]
 GIVE_UP = 900.0
 """Seconds that a switch is tried for while the playout is away: by then its track is over."""
 
@@ -25,7 +26,7 @@ class Orders:
 
     `pause(seconds)` waits, and says whether something newer is to be done instead; `complain(play, what, severity,
     message, why)` is told of what went wrong; `held()` says whether the picture is no track's now. Who orders by hand
-    holds `lock` until that is known.
+    holds `lock` until that is known. `card(play)` is the card of a play, as far as it is known.
     """
 
     def __init__(
@@ -35,20 +36,25 @@ class Orders:
         pause: Callable[[float], bool],
         complain: Callable[[Play, str, str, str, str], None],
         held: Callable[[], bool],
+        card: Callable[[Play], Card | None] = lambda _: None,
     ) -> None:
         self.lock = threading.Lock()
         self._playout = playout
         self._pause = pause
         self._complain = complain
         self._held = held
-        self._announced: set[str] = set()
-        self._foretold: tuple[str, float] | None = None
+        self._card = card
+        self._announced: set[tuple[str, str | None]] = set()
+        self._worn: tuple[str, str | None] | None = None
+        """The play that was ordered last, and the key of its card."""
+        self._foretold: tuple[str, float, str | None] | None = None
 
     def send(self, play: Play) -> bool:
         """Give the playout the switch; tries until it answers, something newer is due, or the track must be over.
 
         Whether it has answered. Nothing is sent while the picture is held by hand.
         """
+        card = self._card(play)
         message = {
             "op": "switch",
             "play_id": play.play_id,
@@ -56,6 +62,7 @@ class Orders:
             "default": play.resolution.default,
             "at": play.at,
             "request_id": play.request_id,
+            "card": card,
         }
         wait = RETRY_FIRST
         while True:
@@ -69,6 +76,7 @@ class Orders:
                     self._complain(play, "away", "ERROR", "The playout does not take a switch", error.why)
             else:
                 if answer.get("ok"):
+                    self._worn = (play.play_id, _key(card))
                     log.info("Switch ordered", extra={"context": about(play)})
                 else:
                     why = str(answer.get("error"))
@@ -96,35 +104,57 @@ class Orders:
         log.info("Switch is ordered again", extra={"context": about(play)})
         self.send(play)
 
-    def announce(self, loops: Iterable[str]) -> None:
-        """Have loops prepared, and read, before they are due. Each is announced once while it is among them."""
-        wanted = list(loops)
+    def dress(self, play: Play, card: Card | None) -> None:
+        """Have the play that was ordered last, if that is this one, shown with this card, or with none."""
+        if self._worn is None or self._worn[0] == play.play_id:
+            self._wear(play.play_id, card)
+
+    def undress(self) -> None:
+        """Have the play that was ordered last shown without its card."""
+        if self._worn is not None:
+            self._wear(self._worn[0], None)
+
+    def _wear(self, play_id: str, card: Card | None) -> None:
+        worn = (play_id, _key(card))
+        if worn == self._worn:
+            return
+        try:
+            ipc.request(self._playout, {"op": "card", "play_id": play_id, "card": card})
+        except ipc.PeerDown as error:
+            log.debug("Card not ordered", extra={"context": {"why": error.why}})
+        else:
+            self._worn = worn
+
+    def announce(self, pictures: Iterable[tuple[str, Card | None]]) -> None:
+        """Have loops, and their cards, prepared and read before they are due; each once while it is among them."""
+        wanted = {(loop, _key(card)): card for loop, card in pictures}
         self._announced.intersection_update(wanted)
-        for loop in wanted:
-            if loop in self._announced:
+        for picture, card in wanted.items():
+            if picture in self._announced:
                 continue
             try:
-                ipc.request(self._playout, {"op": "warm", "loop": loop})
+                ipc.request(self._playout, {"op": "warm", "loop": picture[0], "card": card})
             except ipc.PeerDown as error:
                 log.debug("Next loop not announced", extra={"context": {"why": error.why}})
                 return
-            self._announced.add(loop)
+            self._announced.add(picture)
 
-    def foretell(self, loop: str, at: float) -> None:
+    def foretell(self, loop: str, at: float, card: Card | None = None) -> None:
         """Say which loop will be switched to, and when (Unix seconds), before it is ordered: what it enters with can
         be made for that very moment.
         """
-        if (loop, at) == self._foretold or at <= time.time():
+        if (loop, at, _key(card)) == self._foretold or at <= time.time():
             return
         try:
-            ipc.request(self._playout, {"op": "warm", "loop": loop, "at": at})
+            ipc.request(self._playout, {"op": "warm", "loop": loop, "at": at, "card": card})
         except ipc.PeerDown as error:
             log.debug("Next switch not foretold", extra={"context": {"why": error.why}})
         else:
-            self._foretold = loop, at
+            self._foretold = loop, at, _key(card)
 
     def show(self, loop: str | None, default: str, request_id: str) -> dict[str, Any]:
         """Show a loop now, or None: the slate; the playout's answer. Raises ipc.PeerDown."""
+        self._worn = None
         message = {"op": "switch", "play_id": None, "loop": loop, "default": default, "at": None}
         return ipc.request(self._playout, {**message, "request_id": request_id})
 
@@ -140,3 +170,7 @@ class Orders:
         """The loop that the playout was told to show last, or "slate". Raises ipc.PeerDown."""
         wanted = self.status().get("wanted")
         return str(wanted.get("loop")) if isinstance(wanted, dict) else None
+
+
+def _key(card: Card | None) -> str | None:
+    return None if card is None else str(card["key"])

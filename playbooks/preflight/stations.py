@@ -31,7 +31,7 @@ def check(site: Site) -> Iterator[Problem]:
     owners: dict[str, Host] = {}
     for host in site.members("stations"):
         yield from _settings(site, host)
-        yield from _loops(site, host)
+        yield from _sources(site, host)
         stations = host.get("hook_service_stations")
         for shortcode in stations if isinstance(stations, Mapping) else ():
             first = owners.setdefault(shortcode, host)
@@ -110,16 +110,21 @@ def _problems(document: dict[str, Any]) -> list[str]:
     return []
 
 
-def _loops(site: Site, host: Host) -> Iterator[Problem]:
-    source = host.get("hook_service_loops_source")
+def _sources(site: Site, host: Host) -> Iterator[Problem]:
+    for name, what in (("hook_service_loops_source", "your loops"), ("hook_service_cards_source", "your cards")):
+        yield from _source(site, host, name, what)
+
+
+def _source(site: Site, host: Host, name: str, what: str) -> Iterator[Problem]:
+    source = host.get(name)
     if not isinstance(source, str) or not source or PLACEHOLDER in source:
         return
     path = Path(source).expanduser()
     if not path.is_dir():
         fault = f"{source} is not a directory on this machine"
-        fix = "name the directory with your loops, as an absolute path, or '' to upload them yourself"
+        fix = f"name the directory with {what}, as an absolute path, or '' for none"
     elif not os.access(path, os.R_OK | os.X_OK):
         fault, fix = f"{source} can't be read by you", f"chmod u+rX {source}"
     else:
         return
-    yield site.problem(host, ["hook_service_loops_source"], fault, fix)
+    yield site.problem(host, [name], fault, fix)

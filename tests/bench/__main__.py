@@ -18,7 +18,10 @@ from tests.rig.child import become_subreaper, forget_place
 from tests.rig.nginx import ROOT
 
 # In the order of the document; each is a module with `measure(stage) -> Part`.
-PARTS = ("cost", "onair", "transitions", "latency", "alignment", "load", "pages", "stations", "preparing", "mappings")
+PARTS = (
+    "cost", "onair", "transitions", "cards", "latency", "alignment",
+    "load", "pages", "stations", "preparing", "library", "mappings",
+)  # fmt: skip
 
 
 def main() -> int:

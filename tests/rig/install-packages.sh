@@ -5,8 +5,9 @@
 set -euo pipefail
 
 wanted=("$@")
-# prometheus for its promtool, which tests the alert rules; its Alertmanager for whom they reach.
-[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 liquidsoap postgresql prometheus prometheus-alertmanager fonts-dejavu-core python3 python3-venv shellcheck)
+# prometheus for its promtool, which tests the alert rules; its Alertmanager for whom they reach; librsvg and the fonts for
+# the now-playing cards.
+[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 liquidsoap postgresql prometheus prometheus-alertmanager librsvg2-bin fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji fonts-dejavu-core python3 python3-venv shellcheck)
 
 missing=()
 for package in "${wanted[@]}"; do

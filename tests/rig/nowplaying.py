@@ -35,6 +35,8 @@ class Track:
     song_id: str | None = None
     genre: str = ""
     more_playlists: tuple[str, ...] = ()
+    art: str | None = None
+    """Where its cover is; an address that nobody answers at where not given."""
 
     @property
     def playlists(self) -> tuple[str, ...]:
@@ -109,12 +111,13 @@ def body(
     played_at: int | None = None,
     name: str = "Demo FM",
     online: bool = True,
+    next: Track | None = None,
 ) -> dict[str, Any]:
     """A webhook's body for a song that begins now. `played_at` is 5 s after the song's real start."""
     at = time.time()
     start = at if played_at is None else played_at - PLAYBACK_DELAY
     row = Row(next_row() if sh_id is None else sh_id, start, track)
-    entity = document(Snapshot(station, name=name, row=row, history=[row]), at, "event")
+    entity = document(Snapshot(station, name=name, row=row, history=[row], next=next), at, "event")
     return {**entity, "is_online": online}
 
 
@@ -215,7 +218,7 @@ def _song(now: Snapshot, track: Track, library: bool) -> dict[str, Any]:
     )
     return {
         "text": track.text, "artist": track.artist, "title": track.title, "album": track.album, "genre": track.genre,
-        "isrc": "", "lyrics": "", "id": track.id, "art": art,
+        "isrc": "", "lyrics": "", "id": track.id, "art": track.art or art,
         # An empty list, not an object, is what an installation without custom fields sends.
         "custom_fields": fields or [],
     }  # fmt: skip

@@ -18,8 +18,8 @@ DOCUMENTATION = """
 name: radio_release
 short_description: The release that the repository on the control machine makes
 description:
-  - Packs the service and its migrations into an archive that is the same for the same content, whenever and wherever
-    it is made. What it is called follows from what is in it, so that a second run finds it installed.
+  - Packs the service, its migrations and its cards into an archive that is the same for the same content, whenever
+    and wherever it is made. What it is called follows from what is in it, so that a second run finds it installed.
   - The archive lies in Ansible's own temporary directory, which goes when the run ends.
 options:
   _terms:
@@ -51,7 +51,7 @@ sys.exit({function}())
 def contents(repository: Path, releases: str) -> tuple[str, str, dict[str, tuple[bytes, int]]]:
     """The release's name, its version, and its files by path: content and mode."""
     files = {}
-    for directory in ("hook_service", "sql"):
+    for directory in ("hook_service", "sql", "templates/cards"):
         for path in sorted((repository / directory).rglob("*")):
             name = path.relative_to(repository).as_posix()
             if path.is_file() and not _LEFT_OUT.search(name):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from hook_service.library.loopfile import GrowingLoop
 from hook_service.library.profiles import BUILT_IN
-from hook_service.playout.loops import Reader
 from hook_service.playout.picture import Cursor
+from hook_service.playout.reader import Reader
 from hook_service.settings import Station
 from tests.unit.library.samples import SHA, flv, write_plan
 

@@ -45,7 +45,7 @@ users = plugin("filter_plugins/radio_users.py")
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    for name in ("hook_service", "sql"):
+    for name in ("hook_service", "sql", "templates"):
         shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
@@ -64,7 +64,7 @@ def test_the_same_content_is_the_same_release_and_the_same_archive(checkout: Pat
     assert release.archive(same) == packed
 
 
-@pytest.mark.parametrize("path", ["hook_service/config.py", "hook_service/requirements.lock", "sql/0001.tables.sql"])
+@pytest.mark.parametrize("path", ["hook_service/config.py", "sql/0001.tables.sql", "templates/cards/band.svg.j2"])
 def test_other_content_is_another_release(checkout: Path, path: str) -> None:
     before = release.contents(checkout, RELEASES)[0]
     with (checkout / path).open("a") as file:
@@ -77,6 +77,7 @@ def test_an_archive_holds_the_package_its_migrations_and_its_programs(checkout: 
     with tarfile.open(fileobj=io.BytesIO(release.archive(files))) as archive:
         members = {member.name: member for member in archive}
         assert {"src/hook_service/library/assets/slate.png", "src/sql/0001.tables.sql"} <= set(members)
+        assert "src/templates/cards/band.svg.j2" in members
         assert {member.uid for member in members.values()} == {0}
         program = members["venv/bin/radio-web"]
         assert program.mode == 0o755
@@ -153,6 +154,7 @@ def test_only_what_is_newer_than_the_process_has_changed(tmp_path: Path) -> None
         ("127.0.0.1", {"demo": {"azuracast": None}}, {}, "http://127.0.0.1:9090", True),
         ("127.0.0.1", {"demo": {}, "jazz": {"azuracast": {"url": "https://radio.example.org"}}}, {}, "", False),
         ("127.0.0.1", {"demo": {}}, {"demo": {"tube": {}}}, "", False),
+        ("127.0.0.1", {"demo": {"card": {"template": "band"}}}, {}, "", False),
         ("127.0.0.1", {"demo": {}}, {}, "http://10.0.0.31:9090", False),
         ("10.0.0.21", {"demo": {}}, {}, "", False),
     ],

@@ -24,6 +24,9 @@ def fields(document: Any) -> dict[str, str]:
     return {fault["field"]: fault["reason"] for fault in caught.value.fields}
 
 
+ART = "https://radio.example/api/station/demo/art/5f3c0a1b2d4e6f708192a3b4-1754000000.jpg"
+
+
 def test_real_body() -> None:
     assert both(body()) == TrackEvent(
         station="demo",
@@ -38,9 +41,11 @@ def test_real_body() -> None:
         playlist="Heavy Rotation",
         duration=320.0,
         video_loop=None,
+        art=ART,
         is_live=False,
         online=True,
         next=Song(
+            art=ART,
             song_id="9f0c",
             media_id="5f3c0a1b2d4e6f708192a3b4",
             artist="Daft Punk",

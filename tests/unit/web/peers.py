@@ -21,6 +21,8 @@ class FakePeer:
         self.events: list[dict[str, Any]] = []
         self.switches: list[dict[str, Any]] = []
         self.warmed: list[str] = []
+        self.told: list[dict[str, Any]] = []
+        """What was asked for beside switches."""
         self.foretold: list[tuple[str, float]] = []
         self.missing: set[str] = set()
         """Loops that can't be shown: the default is shown in their place."""
@@ -121,7 +123,11 @@ class FakePeer:
                 self.foretold.append((message["loop"], message["at"]))
             else:
                 self.warmed.append(message["loop"])
+            self.told.append(message)
             return {"ok": True}
+        if message["op"] == "card":
+            self.told.append(message)
+            return {"ok": True, "shown": True}
         pending = self._pending
         return {
             "ok": True,
