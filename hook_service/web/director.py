@@ -297,7 +297,8 @@ class Director:
             self._orders.undress()
         elif newest is not None and self._cards is not None and self._cards.of(newest.event)[1]:
             self._orders.dress(newest, self._card(newest))
-        if following is not None:
+        # What is held by hand stays: nothing is to be made for a switch that will not be.
+        if following is not None and not self._held():
             for loop, event in self._casting.pictures([following.event]):
                 self._orders.foretell(
                     loop, following.at, self._cards.of(event)[0] if self._cards is not None else None

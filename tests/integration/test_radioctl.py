@@ -26,12 +26,12 @@ def program(station: Station, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "hook_service.ctl", "--config", str(station.config), *arguments]
 
 
-def ctl(station: Station, *arguments: str, status: int = 0, **environment: str) -> str:
+def ctl(station: Station, *arguments: str, status: int = 0, environment: dict[str, str] | None = None) -> str:
     """What it says on stdout; it must end with `status`."""
     done = subprocess.run(
         program(station, *arguments),
-        cwd=nginx.ROOT, env={**service_environment(), **environment}, capture_output=True, text=True, timeout=60,
-        check=False,
+        cwd=nginx.ROOT, env={**service_environment(), **(environment or {})}, capture_output=True, text=True,
+        timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -162,13 +162,13 @@ def test_a_token_opens_what_it_is_for_until_it_is_revoked(station: Station, tmp_
     token = tmp_path / "token"
     token.write_text(ctl(station, "tokens", "create", "laptop", "--days", "1"))
     elsewhere = {"RADIOCTL_URL": f"{station.base_url}/api/v1", "RADIOCTL_TOKEN_FILE": str(token)}
-    assert "platform" in ctl(station, "status", **elsewhere)
-    ctl(station, "hold", "--yes", status=1, **elsewhere)
+    assert "platform" in ctl(station, "status", environment=elsewhere)
+    ctl(station, "hold", "--yes", status=1, environment=elsewhere)
     (made,) = [one for one in told(station, "tokens")["items"] if one["name"] == "laptop"]
     assert made["scopes"] == ["read"]
     assert token.read_text().strip() not in ctl(station, "tokens")
     ctl(station, "tokens", "revoke", str(made["id"]))
-    ctl(station, "status", status=1, **elsewhere)
+    ctl(station, "status", status=1, environment=elsewhere)
 
 
 def test_mappings_are_set_listed_and_removed(station: Station) -> None:
