@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from werkzeug.security import generate_password_hash
 
 from tests.rig.azuracast import MEDIA_KEY
 from tests.rig.net import LOOPBACK, free_port, write_private
@@ -182,6 +181,9 @@ class Layout:
 
     def make_users(self) -> None:
         """A user of the page for each role. Made once: who is signed in stays it when a station starts again."""
+        # The studio of the hosts takes names from this module, and has nothing but Debian's Python.
+        from werkzeug.security import generate_password_hash  # noqa: PLC0415
+
         self.secret("session-key")
         path = self.run_dir / "credentials/page-users"
         if not path.exists():
