@@ -2,4 +2,5 @@
 
 from hook_service.ctl.main import main
 
-main()
+if __name__ == "__main__":
+    main()
