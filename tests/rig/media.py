@@ -5,7 +5,9 @@ lower edge: white, black, three bits of loop number, nine bits of frame number, 
 """
 
 import hashlib
+import os
 import subprocess
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -176,7 +178,8 @@ def make(cache: Path, name: str, args: Sequence[str]) -> Path:
     recipe = hashlib.sha256("\0".join(args).encode()).hexdigest()[:12]
     path = cache / f"{recipe}-{name}"
     if not path.exists():
-        part = path.with_name(f".{path.name}")
+        # Others may make the same at the same time: the last one stays, and each is whole.
+        part = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
         done = subprocess.run(
             [child.find_program("ffmpeg"), "-v", "error", "-nostdin", "-y", *args, str(part)],
             capture_output=True,
@@ -217,7 +220,7 @@ def _copy(source: Path, target: Path) -> None:
         and target.read_bytes() == source.read_bytes()
     ):
         return
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     part.write_bytes(source.read_bytes())
     part.replace(target)
 
