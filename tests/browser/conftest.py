@@ -63,6 +63,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(autouse=True)
+def nothing_held(station: Station) -> None:
+    """What a test before has put on the air by hand, perhaps for a minute, is over."""
+    station.api("stations/demo/release", method="POST", body={})
+
+
 @pytest.fixture
 def opened(chromium: Browser, station: Station) -> Iterator[Open]:
     """`opened()` is a new window in a browser that knows nothing of the station; its options are a context's, and
