@@ -112,8 +112,10 @@ def test_a_stopped_destination_stays_so_and_alerts_nobody(station: Station) -> N
         order(station, f"destinations/demo/{BACKUP}/stop")
         try:
             wait_until(lambda: not publishing(), "the end of what is sent to the backup", 10)
-            before = station.send("output", signal.SIGKILL)
-            wait_until(lambda: station.pid("output") != before, "other outputs", 15)
+            outputs = station.services["output-demo"]
+            restarts = outputs.restarts
+            outputs.send(signal.SIGKILL)
+            wait_until(lambda: outputs.restarts > restarts and outputs.state == "RUNNING", "other outputs", 15)
             wait_until(lambda: state("platform") == "RUNNING", "the outputs", 20)
             assert (state(), publishing()) == ("STOPPED", False)
             assert metric(station, "radio_destination_wanted", labels) == 0
