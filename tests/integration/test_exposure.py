@@ -69,7 +69,10 @@ def routes(station: Station) -> list[tuple[str, str]]:
     assert status == 200
     assert isinstance(document, dict)
     found = [
-        (method.upper(), path.format(mapping_id=2**30, station="demo", upload_id="0" * 32, name="x", token_id=1))
+        (
+            method.upper(),
+            path.format(mapping_id=2**30, station="demo", upload_id="0" * 32, name="x", token_id=1, song_id=1),
+        )
         for path, methods in document["paths"].items()
         for method in methods
     ]
@@ -98,9 +101,13 @@ def test_the_read_token_reads_everything_and_changes_nothing(open_station: Stati
     for method, path in routes(station):
         content = {"loop": "coral.mp4"} if method in ("POST", "PUT") else None
         status, _ = ask(station, method, path, bearer(station, "api-read-token"), content)
-        assert status in ((200, 404, 422) if method == "GET" else (403,)), (method, path, status)
+        # Who did what, and who may, is for those who may do everything.
+        readable = method == "GET" and not path.startswith(("/api/v1/tokens", "/api/v1/audit"))
+        assert status in ((200, 404, 422) if readable else (403,)), (method, path, status)
+        if method != "GET" and ("/stations/" in path or "/destinations/" in path):
+            continue  # it would be done: these need no more than to be asked
         status, _ = ask(station, method, path, bearer(station, "api-token"), {} if content else None)
-        assert status in (200, 204, 404, 422), (method, path, status)
+        assert status in (200, 202, 204, 404, 409, 422), (method, path, status)
     assert station.sql("SELECT count(*), max(updated_at) FROM track_mappings") == before
     assert station.status()["switches"] == switches
 

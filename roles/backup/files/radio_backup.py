@@ -35,6 +35,7 @@ _NAME = re.compile(r"\d{8}T\d{6}Z")
 _UNFINISHED = ".unfinished"
 # Beside the scratch database itself, all of which goes through the log: PostgreSQL stops when that finds no room.
 _ROOM_TO_SPARE = 64 << 20
+_ROOM_BESIDE_A_DUMP = 64 << 20
 
 
 class Failed(Exception):
@@ -177,7 +178,7 @@ def _look_for_room_to_dump(home: Path) -> None:
     before = finished(home)
     # A dump is compressed: the first may need as much as the database itself, the next little more than the last.
     needed = 2 * before[-1].size if before else int(_sql(DATABASE, "SELECT pg_database_size(current_database())"))
-    needed += _ROOM_TO_SPARE
+    needed += _ROOM_BESIDE_A_DUMP
     disk = os.statvfs(home)
     free = disk.f_bavail * disk.f_frsize
     if free < needed:
