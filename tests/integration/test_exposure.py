@@ -212,8 +212,13 @@ def test_a_link_out_of_the_loops_shows_nothing(open_station: Station) -> None:
             lambda: any("leads out of" in message for _, _, message in errors(station, begun)), "a word of it", 15
         )
         assert station.on_air() != link.name
-        item = next(item for item in station.api("loops?limit=500")["items"] if item["name"] == link.name)
-        assert set(item["profiles"].values()) == {"pending"}
+
+        def listed() -> list[dict[str, Any]]:
+            return [item for item in station.api("loops?limit=500")["items"] if item["name"] == link.name]
+
+        # A listing may be a second old.
+        wait_until(listed, "it among the loops", 5)
+        assert set(listed()[0]["profiles"].values()) == {"pending"}
     finally:
         link.unlink()
 
