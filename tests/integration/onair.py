@@ -44,7 +44,7 @@ def on_air(prepared: Path, options: Options) -> Iterator[Station]:
     shutil.copytree(prepared, run_dir / "library", dirs_exist_ok=True)
     try:
         with station:
-            wait_until(lambda: _all_prepared(station), "every loop prepared", 60, every=0.2)
+            wait_until(lambda: _all_prepared(station), "every loop prepared", 150, every=0.2)
             shutil.copytree(run_dir / "library", prepared, dirs_exist_ok=True, ignore=_unfinished)
             yield station
     finally:

@@ -81,7 +81,7 @@ def test_webhooks_change_the_picture(station: Station) -> None:
     delays = [one.at - when for one, when in zip(seen[1:], sent, strict=True)]
     print("webhook to picture:", [round(delay, 3) for delay in delays])
     assert max(delays) < SOON
-    wait_until(lambda: len(history(station, tracks)) == 3, "three plays in the history", 10)
+    wait_until(lambda: len(history(station, tracks)) == 3, "three plays in the history", 30)
     rows = history(station, tracks)
     assert_history(rows, tracks, seen[1:])
     assert rows[-1]["end"] is None
@@ -259,7 +259,7 @@ def test_make_station(made_dir: Path) -> None:
             track = status["stations"][info["station"]]["track"]
             return track is not None and track["title"] == "By hand"
 
-        wait_until(heard_of, "the track", 20, log=output)
+        wait_until(heard_of, "the track", 60, log=output)
         assert b"radio_stream_uptime_seconds" in http(info["metrics_url"])[1]
         assert left_behind(made_dir)
         os.kill(process.pid, signal.SIGTERM)
