@@ -63,8 +63,8 @@ demo-down: ## remove it
 
 test: lint chromium ## everything: lint, unit, integration with the real processes, a browser, whole hosts
 	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit tests/fuzz
-	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/integration
-	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/browser
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 2 tests/integration
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 2 tests/browser
 	$(PY) -m tests.hosts.scenarios
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
@@ -83,10 +83,10 @@ unit: setup ## the unit tests alone
 	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit
 
 integration: setup ## the integration tests alone
-	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/integration
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 2 tests/integration
 
 browser: setup chromium ## the page in a real Chromium alone; SCREENSHOTS=1 takes the pictures of the documentation
-	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/browser
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 2 tests/browser
 
 fuzz: setup ## 200,000 spoiled inputs for everything that comes from outside; a short version is part of the tests
 	$(PY) -m pytest $(TWO_AT_A_TIME) --hypothesis-profile fuzz --timeout 3600 tests/fuzz
