@@ -111,7 +111,7 @@ def test_a_stopped_destination_stays_so_and_alerts_nobody(station: Station) -> N
     with captures(station) as (primary, _):
         order(station, f"destinations/demo/{BACKUP}/stop")
         try:
-            wait_until(lambda: not publishing(), "the end of what is sent to the backup", 10)
+            wait_until(lambda: not publishing(), "the end of what is sent to the backup", 30)
             outputs = station.services["output-demo"]
             restarts = outputs.restarts
             outputs.send(signal.SIGKILL)

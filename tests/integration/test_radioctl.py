@@ -194,6 +194,10 @@ def test_mappings_go_out_and_in_as_csv(station: Station, tmp_path: Path) -> None
 
 
 def test_the_doctor_finds_nothing_at_a_station_that_is_well(station: Station) -> None:
+    # Tests before may have mapped what there is no file for.
+    for mapping in station.api("mappings?limit=500")["items"]:
+        if not (station.loops / mapping["loop_file_path"]).exists():
+            station.api(f"mappings/{mapping['id']}", method="DELETE")
     show(station, LOOPS[2])
     found = told_anyway(station)
     # Of the machine that the tests run on nothing is claimed.
