@@ -175,8 +175,11 @@ def _line(
     }
     under = Markup("")
     if shadow:
-        edge = 'stroke="#000" stroke-opacity="0.5" stroke-width="4" stroke-linejoin="round"'
-        under = element.format(x=x, paint=Markup(f'fill="#000" fill-opacity="0.6" {edge}'), **values)  # noqa: S704
+        paint = Markup(
+            'fill="#000" fill-opacity="0.6" '
+            'stroke="#000" stroke-opacity="0.5" stroke-width="4" stroke-linejoin="round"'
+        )
+        under = element.format(x=x, paint=paint, **values)
     return under + element.format(x=x, paint=Markup('fill="{}"').format(fill), **values)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hook_service import ipc
-from hook_service.ctl.doctor.finding import Finding, Look, look, not_looked
+from hook_service.ctl.doctor.finding import Finding, Look, Severity, look, not_looked
 
 if TYPE_CHECKING:
     from hook_service.config import Host
@@ -171,8 +171,8 @@ def room(path: Path, its: os.statvfs_result) -> Iterator[Finding]:
         # Some file systems count no inodes.
         part = free / total if total else 1.0
         if part < NEARLY_FULL:
-            severity = "fault" if part < FULL else "warning"
-            yield Finding(severity, f"{part:.1%} of its {what} is left", str(path), mend)  # type: ignore[arg-type]
+            severity: Severity = "fault" if part < FULL else "warning"
+            yield Finding(severity, f"{part:.1%} of its {what} is left", str(path), mend)
     if its.f_flag & os.ST_RDONLY:
         mend = "`dmesg --level err,warn | tail` says why; docs/TROUBLESHOOTING.md#disk-nearly-full"
         yield Finding("fault", "can't be written to", str(path), mend)

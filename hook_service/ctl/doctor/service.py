@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from hook_service.ctl import show
-from hook_service.ctl.doctor.finding import Finding, Look, look
+from hook_service.ctl.doctor.finding import Finding, Look, Severity, look
 
 LATELY = 24 * 3600.0
 """Seconds after which a webhook is missed: no station plays a song that long."""
 _NAMED = 5
 _TROUBLE = "docs/TROUBLESHOOTING.md"
-_COMPONENTS = {
+_COMPONENTS: dict[str, tuple[Severity, str]] = {
     "relay": ("fault", f"systemctl status radio-relay; {_TROUBLE}#station-off-the-air"),
     "monitor": ("warning", f"systemctl status radio-monitor; {_TROUBLE}#monitor-blind"),
     "database": ("fault", f"systemctl status postgresql; the stations stay on the air; {_TROUBLE}#database-away"),
@@ -49,7 +49,7 @@ def _components(components: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding
         if part["status"] == "up":
             continue
         severity, mend = _COMPONENTS.get(name, ("warning", f"{_TROUBLE}#by-symptom"))
-        yield Finding(severity, f"is {part['status']}", name, mend)  # type: ignore[arg-type]
+        yield Finding(severity, f"is {part['status']}", name, mend)
 
 
 def _station(code: str, its: Mapping[str, Any]) -> Iterator[Finding]:
@@ -166,9 +166,9 @@ def alerts(items: Iterable[Mapping[str, Any]]) -> Look:
     for item in items:
         if item.get("silenced"):
             continue
-        severity = "fault" if item.get("severity") == "critical" else "warning"
+        severity: Severity = "fault" if item.get("severity") == "critical" else "warning"
         where = f"alert {item.get('name')}" + (f" of {item['station']}" if item.get("station") else "")
         what = str(item.get("summary") or "fires")
         mend = str(item.get("runbook") or _TROUBLE)
-        findings.append(Finding(severity, what, where, mend))  # type: ignore[arg-type]
+        findings.append(Finding(severity, what, where, mend))
     return look("alerts", f"{len(findings)} fire", findings)

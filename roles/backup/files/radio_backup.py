@@ -35,6 +35,7 @@ _NAME = re.compile(r"\d{8}T\d{6}Z")
 _UNFINISHED = ".unfinished"
 # Beside the scratch database itself, all of which goes through the log: PostgreSQL stops when that finds no room.
 _ROOM_TO_SPARE = 64 << 20
+# What else grows on the dump's disk while it is written.
 _ROOM_BESIDE_A_DUMP = 64 << 20
 
 
