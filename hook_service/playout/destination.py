@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 
 from hook_service import settings
-from hook_service.playout import commands
+from hook_service.observe import notify
+from hook_service.playout import commands, survivors
 from hook_service.playout.control import Message
-from hook_service.playout.process import Process
+from hook_service.playout.process import Pipes, Process
 from hook_service.playout.procfs import queued_bytes
 from hook_service.playout.reactor import Reactor
 from hook_service.playout.supervise import Policy, State
+from hook_service.playout.survivors import Survivor
 
 POLICY = Policy(stale=8.0, spawning=12.0, backoff=0.5, backoff_limit=8.0, slow=10.0)
 # FFmpeg tells of its progress every second, unless it waits for its platform.
@@ -70,7 +72,8 @@ class Destination:
         self._queue: tuple[int, float, int | None] | None = None
         self._lag = Lag()
         self._station = station
-        self._secrets = station.run / f"destination-{station.shortcode}-{target.name}.ffpreset"
+        self._secrets = survivors.secrets_file(station, target.name)
+        self._kept: list[str] = []
         self.process = Process(
             reactor,
             f"destination:{target.name}",
@@ -78,9 +81,41 @@ class Destination:
             self._command,
             progress=True,
             on_state=on_state,
+            on_spawn=self._spawned,
+            on_exit=self._ended,
             excused=source_away,
             redact=self._redact,
+            # Without a manager nobody would be there to adopt it.
+            outlives=notify.managed(),
         )
+
+    def adopt(self, survivor: Survivor) -> bool:
+        """Go on with an FFmpeg that a `radio-output` before us has started, if it does what ours would do."""
+        self.relay_key, key = survivor.relay_key, self.relay_key
+        try:
+            same = self._secrets.read_text(encoding="utf-8") == commands.destination_secrets(self.target)
+        except OSError:
+            same = False
+        if not same or not survivor.runs(self._arguments()) or survivor.stderr is None or survivor.progress is None:
+            self.relay_key = key
+            return False
+        self.process.adopt(survivor.pid, survivor.pidfd, survivor.stderr, survivor.progress)
+        self._kept = survivors.names(self.target.name, survivor.pid)
+        return True
+
+    def _spawned(self, pipes: Pipes) -> None:
+        if self.process.pid is not None and pipes.progress is not None:
+            self._kept = survivors.names(self.target.name, self.process.pid)
+            for name, file in zip(self._kept, (pipes.stderr, pipes.progress), strict=True):
+                notify.keep(name, file)
+
+    def _ended(self) -> None:
+        for name in self._kept:
+            notify.drop(name)
+
+    def _arguments(self) -> list[str]:
+        relay = f"rtmp://{self._station.relay_rtmp}/live/{self.relay_key}"
+        return commands.destination(relay, self.target, self._secrets)
 
     def _command(self) -> list[str]:
         # Written at every start: the run directory may have been swept.
@@ -88,8 +123,7 @@ class Destination:
         file = os.open(self._secrets, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(file, "w", encoding="utf-8") as out:
             out.write(commands.destination_secrets(self.target))
-        relay = f"rtmp://{self._station.relay_rtmp}/live/{self.relay_key}"
-        return commands.destination(relay, self.target, self._secrets)
+        return self._arguments()
 
     def _redact(self, text: str) -> str:
         return text.replace(self.target.key, "***") if self.target.key else text

@@ -30,9 +30,15 @@ _F_SETPIPE_SZ = 1031
 _IOV_MAX = 512
 
 
+def relay_keys(shortcode: str) -> tuple[str, str]:
+    """The two relay keys of a station."""
+    return f"{shortcode}-a", f"{shortcode}-b"
+
+
 def other_key(shortcode: str, key: str | None) -> str:
     """The relay key of the line after the one with `key`."""
-    return f"{shortcode}-b" if key == f"{shortcode}-a" else f"{shortcode}-a"
+    first, second = relay_keys(shortcode)
+    return second if key == first else first
 
 
 class Line:

@@ -1,7 +1,8 @@
 """`radio-output STATION`: one FFmpeg for each destination, from the local relay to the platform, without encoding.
 
 They are children of this process and not of the playout, so that a playout which dies and comes back costs no
-platform session. Each has its own state, its own reconnects and its own words; one dead platform touches no other.
+platform session. Nor does the end of this process, unless it was asked for: they go on, and the next one adopts them
+(see `survivors`). Each has its own state, its own reconnects and its own words; one dead platform touches no other.
 
 Which relay key is on the air is asked of the playout every second. When the timeline turns over to another key
 (see `lines`), the destinations move one at a time, each right before a keyframe, and the playout is told when all
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from hook_service import ipc, settings
 from hook_service.observe import log, notify
-from hook_service.playout import state
+from hook_service.playout import state, survivors
 from hook_service.playout.control import BadRequest, Control, Message
 from hook_service.playout.destination import Destination
 from hook_service.playout.lines import other_key
@@ -65,11 +66,20 @@ class Output:
         interval = notify.watchdog_interval()
         if interval is not None:
             reactor.every(interval, notify.watchdog)
+        self._adopt()
         for destination in self._destinations:
             destination.process.want(destination.target.name not in self._stopped)
         reactor.every(1.0, self._look)
         notify.ready()
         reactor.run()
+
+    def _adopt(self) -> None:
+        for survivor in survivors.find(self._station, notify.kept()):
+            if any(survivor.name == one.target.name and one.adopt(survivor) for one in self._destinations):
+                _log.info("destination:%s goes on as process %d", survivor.name, survivor.pid)
+            else:
+                _log.warning("Ending process %d, which sends what is not configured any more", survivor.pid)
+                survivor.end()
 
     def _lineup(self) -> Message | None:
         """What the playout has on the air, or None while it is away."""

@@ -31,6 +31,8 @@ class Pipes:
     stdout: int | None
     side: int | None = None
     """Where a child writes that has two things to tell: what its command calls `{side}`."""
+    stderr: int = -1
+    progress: int | None = None
 
 
 class Process:
@@ -38,7 +40,8 @@ class Process:
 
     `command()` gives the argument list for each start; it may write files first, and what it raises as OSError
     counts as a failed start. `excused()` is asked at its end: whether what it lives on was away. Secrets of its
-    output are blanked by `redact`. The child dies with us (PR_SET_PDEATHSIG) and is a process group of its own.
+    output are blanked by `redact`. The child is a process group of its own, and dies with us (PR_SET_PDEATHSIG). One
+    that `outlives` us may be adopted by whoever comes after us.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Process:
         on_state: Callable[[Process], None] | None = None,
         excused: Callable[[], bool] = bool,
         redact: Callable[[str], str] = str,
+        outlives: bool = False,
     ) -> None:
         self.name = name
         self.supervision = Supervision(policy)
@@ -73,6 +77,8 @@ class Process:
         self._on_state = on_state
         self._excused = excused
         self._redact = redact
+        self._bound = [] if outlives else ["setpriv", "--pdeathsig", "KILL", "--"]
+        # None for one that was adopted: nobody's child but that of process 1.
         self._child: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
         self._killed_because: str | None = None
@@ -110,7 +116,7 @@ class Process:
 
     def kill(self, why: str) -> None:
         """End it at once: it has stopped doing its work."""
-        if self._child is not None:
+        if self.pid is not None:
             self._killed_because = why
             _log.warning("Killing %s: %s", self.name, why, extra={"context": {"process": self.name, "pid": self.pid}})
             self._signal(signal.SIGKILL)
@@ -162,7 +168,7 @@ class Process:
             own_in, child_in = pipe(child_reads=True) if stdin else (None, subprocess.DEVNULL)
             own_out, child_out = pipe(child_reads=False) if stdout else (None, subprocess.DEVNULL)
             own_err, child_err = pipe(child_reads=False)
-            arguments = ["setpriv", "--pdeathsig", "KILL", "--", *self._command()]
+            arguments = [*self._bound, *self._command()]
             own: dict[str, int] = {}
             passed: list[int] = []
             for name in ("{progress}",) * progress + ("{side}",) * side:
@@ -189,23 +195,37 @@ class Process:
             for file in theirs:
                 os.close(file)
         self._files = ours
-        self._stdin = own_in
-        self._stderr = own_err
-        self.pid = self._child.pid
-        self._pidfd = os.pidfd_open(self.pid)
+        pipes = Pipes(own_in, own_out, own.get("{side}"), own_err, own.get("{progress}"))
+        self._follow(self._child.pid, os.pidfd_open(self._child.pid), pipes)
+        self._tell(before)
+        if self._on_spawn is not None:
+            self._on_spawn(pipes)
+
+    def adopt(self, pid: int, pidfd: int, stderr: int, progress: int) -> None:
+        """Go on with one that is at work, which somebody before us started; from now on these files are ours."""
+        before = self.state
+        # What it has told while nobody listened would all be of this moment.
+        with contextlib.suppress(BlockingIOError):
+            while os.read(progress, 65536):
+                pass
+        self._files = [stderr, progress]
+        self._follow(pid, pidfd, Pipes(None, None, stderr=stderr, progress=progress))
+        self.supervision.progressed(time.monotonic())
+        self._tell(before)
+
+    def _follow(self, pid: int, pidfd: int, pipes: Pipes) -> None:
+        self.pid, self._pidfd = pid, pidfd
+        self._stdin, self._stderr = pipes.stdin, pipes.stderr
         self._words.clear()
         self._killed_because = None
         self._partial.clear()
         self._telling = {}
         self.progress = {}
-        self._reactor.on_readable(self._pidfd, self._exited)
-        self._reactor.on_readable(own_err, partial(self._lines, own_err, "stderr", self._said))
-        if (own_progress := own.get("{progress}")) is not None:
-            self._reactor.on_readable(own_progress, partial(self._lines, own_progress, "progress", self._told))
+        self._reactor.on_readable(pidfd, self._exited)
+        self._reactor.on_readable(pipes.stderr, partial(self._lines, pipes.stderr, "stderr", self._said))
+        if pipes.progress is not None:
+            self._reactor.on_readable(pipes.progress, partial(self._lines, pipes.progress, "progress", self._told))
         self.supervision.spawned(time.monotonic())
-        self._tell(before)
-        if self._on_spawn is not None:
-            self._on_spawn(Pipes(own_in, own_out, own.get("{side}")))
 
     def _lines(self, file: int, stream: str, take: Callable[[str], None]) -> bool:
         """Take the lines that are there; whether there may be more."""
@@ -247,13 +267,11 @@ class Process:
             self.moved()
 
     def _exited(self) -> None:
-        child = self._child
-        if child is None:
+        if self.pid is None:
             return
-        code = child.wait()
+        code = self._child.wait() if self._child is not None else None
         before = self.state
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)  # what it may have left behind
+        self._signal(signal.SIGKILL)  # what it may have left behind
         while self._lines(self._stderr, "stderr", self._said):
             pass
         if self._partial.get("stderr"):
@@ -270,17 +288,19 @@ class Process:
         excused = self.supervision.wanted and self._excused()
         self.supervision.exited(time.monotonic(), excused)
         if self.state in (State.CRASHED, State.FAILED):
-            ended = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
             reasons = [self._killed_because] if self._killed_because else []
-            self.last_error = "; ".join([*reasons, ended, *self._words])[:2000]
+            self.last_error = "; ".join([*reasons, _end(code), *self._words])[:2000]
         self._tell(before)
         self.pid = None
         self.check()
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._child is not None:
-            with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError):
+            if self._child is not None:
                 os.killpg(self._child.pid, number)
+            elif self.pid is not None:
+                # Process 1 has collected it by the time we hear of its end: its number may be another's.
+                signal.pidfd_send_signal(self._pidfd, number)
 
     def _tell(self, before: State) -> None:
         if self.state is not before:
@@ -295,6 +315,12 @@ class Process:
             )
             if self._on_state is not None:
                 self._on_state(self)
+
+
+def _end(code: int | None) -> str:
+    if code is None:  # nobody tells us of one that was adopted
+        return "ended"
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
 
 
 def _whole(text: str | None) -> int:

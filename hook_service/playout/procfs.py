@@ -1,4 +1,4 @@
-"""What the kernel says of a process: the time it has used, and what waits in its sockets.
+"""What the kernel says of processes: their commands, the time that one has used, and what waits in its sockets.
 
 From /proc/PID/stat, /proc/PID/fd and /proc/net; see proc(5) and the kernel's own proc_net_tcp.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -25,6 +25,21 @@ def cpu_seconds(pid: int | None) -> float | None:
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def command(pid: int) -> list[str]:
+    """What a process was started with: its command and arguments. Empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def commands() -> Iterator[tuple[int, list[str]]]:
+    """Every process that can be seen, with its command and arguments."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            yield int(entry.name), command(int(entry.name))
 
 
 def queued_bytes(pid: int) -> int | None:

@@ -125,8 +125,8 @@ class Child:
         """Whether the main process lives."""
         return self.popen is not None and self.popen.poll() is None
 
-    def start(self) -> None:
-        """Start it; its output is appended to the log."""
+    def start(self, files: Sequence[int] = ()) -> None:
+        """Start it; its output is appended to the log. It inherits `files`."""
         if self.running:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +141,7 @@ class Child:
                 user=self.user,
                 group=group_of(self.user),
                 extra_groups=None if self.user is None else [],
+                pass_fds=files,
                 start_new_session=True,
             )
         # Also here: nginx and PostgreSQL overwrite the environment that would show the mark.

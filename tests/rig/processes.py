@@ -1,9 +1,11 @@
 """A stand-in for systemd: starts services, waits for READY=1, watches their pings, restarts what ends.
 
 What it has in common with the units on a host: a session per service, all of which is killed when its main process
-ends (KillMode=control-group), Restart=always, RestartSec=100ms, WatchdogSec, NOTIFY_SOCKET.
+ends (KillMode=mixed), Restart=always, RestartSec=100ms, WatchdogSec, NOTIFY_SOCKET; for a service that is `outlived`
+by its children KillMode=process, and a store that hands the files it kept to its next life.
 """
 
+import fcntl
 import os
 import selectors
 import socket
@@ -37,10 +39,14 @@ class Service(Child):
         user: str | None = None,
         notify: bool = True,
         watchdog: float | None = None,
+        outlived: bool = False,
         start_seconds: float = 30.0,
     ) -> None:
         super().__init__(name, argv, run_dir=run_dir, env=env, cwd=cwd, user=user)
         self.watchdog = watchdog
+        self.outlived = outlived
+        self.kept: dict[str, int] = {}
+        self._program = self.argv
         self.start_seconds = start_seconds
         self.wanted = False
         self.restarts = 0
@@ -84,17 +90,36 @@ class Service(Child):
             self.notify_socket.close()
             self.notify_socket = None
             self._notify_path.unlink(missing_ok=True)
+        self.forget()
 
-    def heard(self, message: str) -> None:
+    def heard(self, message: str, files: Sequence[int] = ()) -> None:
         """One datagram of the sd_notify protocol."""
         self.last_sign = time.monotonic()
-        for line in message.splitlines():
-            name, _, value = line.partition("=")
-            if name == "READY" and value == "1":
-                self.ready.set()
-                self.changed_at = time.time()
-            elif name == "STATUS":
-                self.status = value
+        told = dict(line.partition("=")[::2] for line in message.splitlines())
+        if told.get("READY") == "1":
+            self.ready.set()
+            self.changed_at = time.time()
+        self.status = told.get("STATUS", self.status)
+        if "FDSTORE" in told and self.outlived:
+            # Out of the way of the numbers under which they are handed on.
+            self.kept[told["FDNAME"]] = fcntl.fcntl(files[0], fcntl.F_DUPFD_CLOEXEC, 100)
+        elif "FDSTOREREMOVE" in told and told["FDNAME"] in self.kept:
+            os.close(self.kept.pop(told["FDNAME"]))
+        for file in files:
+            os.close(file)
+
+    def forget(self) -> None:
+        """Let go of what it has kept, as systemd does when a service is stopped."""
+        while self.kept:
+            os.close(self.kept.popitem()[1])
+
+    def kill_as_configured(self) -> None:
+        """What KillMode= says is to be killed, when its main process has ended or hangs."""
+        if not self.outlived or self.popen is None:
+            self.kill()
+            return
+        self.popen.kill()
+        self.popen.wait()
 
     def overdue(self) -> bool:
         """Whether it has missed its time to be ready or, later, its watchdog."""
@@ -107,7 +132,12 @@ class Service(Child):
         self.last_sign = time.monotonic()
         self.due = None
         self.changed_at = time.time()
-        self.start()
+        self.argv = self._program
+        if self.kept:
+            passed = " ".join(f"{number}<&{file}-" for number, file in enumerate(self.kept.values(), 3))
+            self.argv = ["bash", "-c", f'exec {passed}; export LISTEN_PID=$$; exec "$@"', "-", *self._program]
+        self.env |= {"LISTEN_FDS": str(len(self.kept)), "LISTEN_FDNAMES": ":".join(self.kept)}
+        self.start(tuple(self.kept.values()))
         if not self._notify:
             self.ready.set()
 
@@ -158,6 +188,7 @@ class Supervisor:
         with service.lock:
             service.due = None
             service.stop()
+            service.forget()
             service.ready.clear()
             service.changed_at = time.time()
 
@@ -249,9 +280,10 @@ class Supervisor:
         listening = service.notify_socket
         while listening is not None:
             try:
-                service.heard(listening.recv(4096).decode(errors="replace"))
+                message, files, _, _ = socket.recv_fds(listening, 4096, 8)
             except OSError:
                 return
+            service.heard(message.decode(errors="replace"), files)
 
     def _look_after(self, service: Service) -> None:
         if not service.wanted:
@@ -260,14 +292,14 @@ class Supervisor:
             service.watchdog_kills += 1
             self._note(service, "missed its watchdog" if service.ready.is_set() else "was not ready in time")
             service.ready.clear()
-            service.kill()
+            service.kill_as_configured()
         if service.running:
             return
         if service.due is None:
             code = service.popen.returncode if service.popen is not None else None
-            self._note(service, f"ended with {code}; its session is killed, it is started again")
+            self._note(service, f"ended with {code}; it is started again")
             service.ready.clear()
-            service.kill()
+            service.kill_as_configured()
             service.changed_at = time.time()
             service.due = time.monotonic() + RESTART_SECONDS
         elif time.monotonic() >= service.due:

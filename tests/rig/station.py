@@ -209,6 +209,7 @@ class Station(Layout):
             env=service_environment(),
             cwd=nginx.ROOT,
             watchdog=_WATCHDOG[name.partition("-")[0]],
+            outlived=name.startswith("output-"),
         )
         self.services[name] = service
         self.supervisor.start(service, wait=False)

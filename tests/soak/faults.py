@@ -109,6 +109,7 @@ RESTARTING = (
     Fault("radio-prepare killed while it encodes", _encode_and_kill, _undo, 10),
     Fault("radio-web hangs", _signal("web", signal.SIGSTOP), None, 14),
     Fault("FFmpeg of the second destination killed", _signal("destination:second", signal.SIGKILL)),
+    Fault("radio-output killed", _signal("output", signal.SIGKILL)),
     Fault("programme monitor killed", _signal("monitor", signal.SIGKILL)),
 )
 GENTLE = (
@@ -134,7 +135,6 @@ SEEN = (
     Fault("radio-playout killed", _signal("playout", signal.SIGKILL), seen=True),
     Fault("FFmpeg of the watched destination killed", _signal("destination:platform", signal.SIGKILL), seen=True),
     Fault("radio-relay killed", _signal("relay", signal.SIGKILL), seen=True),
-    Fault("radio-output killed", _signal("output", signal.SIGKILL), seen=True),
 )
 
 

@@ -21,7 +21,7 @@ _LIVED = 0.4
 _AROUND_SECONDS = 3.0
 # A change of the picture that is further from its sound was not decided by the sound: the mount was away just then.
 _DECIDED_MS = 1000.0
-_RECONNECTS = ("radio-relay killed", "radio-output killed", "FFmpeg of the watched destination killed")
+_RECONNECTS = ("radio-relay killed", "FFmpeg of the watched destination killed")
 
 
 def judge(outcome: Outcome) -> Part:
