@@ -91,6 +91,8 @@ class Destination:
 
     def adopt(self, survivor: Survivor) -> bool:
         """Go on with an FFmpeg that a `radio-output` before us has started, if it does what ours would do."""
+        if self.process.pid is not None:
+            return False  # one is enough
         self.relay_key, key = survivor.relay_key, self.relay_key
         try:
             same = self._secrets.read_text(encoding="utf-8") == commands.destination_secrets(self.target)

@@ -151,6 +151,15 @@ def test_one_that_sends_what_is_not_configured_is_ended(
     end(reactor, destination)
 
 
+def test_of_two_for_one_destination_one_is_ended(station: settings.Station, leave: Callable[..., Left]) -> None:
+    left, other = leave(), leave()
+    left.kept |= other.kept
+    reactor, destination = take_over(station, left)
+    run_until(reactor, lambda: is_alive(left.pid) != is_alive(other.pid))
+    assert destination.process.pid == (left.pid if is_alive(left.pid) else other.pid)
+    end(reactor, destination)
+
+
 def test_one_whose_pipes_are_lost_is_ended(station: settings.Station, leave: Callable[..., Left]) -> None:
     left = leave()
     while left.kept:
