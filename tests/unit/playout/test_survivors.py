@@ -102,7 +102,7 @@ def take_over(
 
 def end(reactor: Reactor, destination: Destination) -> None:
     destination.process.want(False)
-    run_until(reactor, lambda: destination.process.pid is None)
+    run_until(reactor, lambda: destination.process.pid is None, 30)
 
 
 def test_it_is_adopted_with_what_it_reads(station: settings.Station, leave: Callable[..., Left]) -> None:
@@ -125,7 +125,7 @@ def test_its_end_is_noticed_and_another_is_started(station: settings.Station, le
     left = leave()
     reactor, destination = take_over(station, left)
     os.kill(left.pid, signal.SIGKILL)
-    run_until(reactor, lambda: destination.process.pid not in (left.pid, None))
+    run_until(reactor, lambda: destination.process.pid not in (left.pid, None), 30)
     assert destination.process.supervision.restarts == 1
     assert "ended" in (destination.process.last_error or "")
     end(reactor, destination)
@@ -145,7 +145,7 @@ def test_one_that_sends_what_is_not_configured_is_ended(
 ) -> None:
     left = leave()
     reactor, destination = take_over(station, left, now)
-    run_until(reactor, lambda: not is_alive(left.pid))
+    run_until(reactor, lambda: not is_alive(left.pid), 30)
     assert destination.process.pid not in (left.pid, None)
     assert destination.relay_key == "demo-a"
     end(reactor, destination)
@@ -165,7 +165,7 @@ def test_one_whose_pipes_are_lost_is_ended(station: settings.Station, leave: Cal
     while left.kept:
         os.close(left.kept.popitem()[1])
     reactor, destination = take_over(station, left)
-    run_until(reactor, lambda: not is_alive(left.pid))
+    run_until(reactor, lambda: not is_alive(left.pid), 30)
     assert destination.process.pid != left.pid
     end(reactor, destination)
 
