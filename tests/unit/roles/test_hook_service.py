@@ -41,6 +41,7 @@ def plugin(path: str) -> ModuleType:
 release = plugin("lookup_plugins/radio_release.py")
 services = plugin("library/radio_state.py")
 users = plugin("filter_plugins/radio_users.py")
+sums = plugin("../../playbooks/filter_plugins/sums.py")
 
 
 @pytest.fixture
@@ -179,6 +180,12 @@ def test_radio_web_reaches_other_hosts_only_where_it_has_to(
     assert ("IPAddressDeny=any" in unit.splitlines()) is closed
     assert "LoadCredential=jazz.azuracast-key:/etc/radio/credentials/jazz.azuracast-key" in unit.splitlines()
     assert "SystemCallFilter=~@privileged @resources" in unit.splitlines()
+
+
+def test_of_what_is_found_files_have_a_mode_and_a_sum_and_directories_none() -> None:
+    found = [{"path": "/etc/radio", "mode": "0755"}, {"path": "/etc/radio/a", "mode": "0600", "checksum": "3f78"}]
+    assert sums.sums({"files": found}) == {"/etc/radio/a": "0600 3f78"}
+    assert sums.sums({"files": []}) == {}
 
 
 def test_the_service_takes_what_the_role_makes_of_users() -> None:
