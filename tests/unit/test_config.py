@@ -10,7 +10,7 @@ import pytest
 from psycopg import conninfo
 
 from hook_service import check_config, config
-from hook_service.config import ConfigError, Host
+from hook_service.config import ConfigError, Host, missing_credentials
 from tests.unit.configs import dump, put, whole
 
 
@@ -445,9 +445,9 @@ class TestSecrets:
         assert conninfo.conninfo_to_dict(host.dsn())["dbname"] == "radio"
 
     def test_azuracasts_key_is_optional_but_must_be_readable(self, host: Host, credentials: Path) -> None:
-        assert not any("azuracast-key" in line for line in host.missing_credentials())
+        assert not any("azuracast-key" in line for line in missing_credentials(host))
         (credentials / "demo.azuracast-key").write_bytes(b"\xff")
-        for lines in (host.missing_credentials(), host.missing_credentials(keys=False)):
+        for lines in (missing_credentials(host), missing_credentials(host, keys=False)):
             [line] = [line for line in lines if "azuracast-key" in line]
             assert "can't be read" in line
 
@@ -458,7 +458,7 @@ class TestSecrets:
         host = loaded(path, raw)
 
         def said() -> list[list[str]]:
-            every = (host.missing_credentials(), host.missing_credentials(keys=False))
+            every = (missing_credentials(host), missing_credentials(host, keys=False))
             return [[line for line in lines if ".youtube" in line and ".key" not in line] for lines in every]
 
         place = credentials / "demo.youtube.youtube"
@@ -474,8 +474,8 @@ class TestSecrets:
         assert said() == [[], []]
 
     def test_what_is_missing_is_said_with_its_file(self, host: Host, credentials: Path) -> None:
-        lines = host.missing_credentials()
-        assert host.missing_credentials(keys=False) == lines[:2], "a stream key is nothing that the web is given"
+        lines = missing_credentials(host)
+        assert missing_credentials(host, keys=False) == lines[:2], "a stream key is nothing that the web is given"
         assert len(lines) == 4
         assert "webhook-password, webhook-secret, webhook-token" in lines[0]
         assert "api-token" in lines[1]
@@ -484,4 +484,4 @@ class TestSecrets:
         assert "demo.backup.key" in lines[3]
         for name in ("webhook-secret", "api-token", "demo.youtube.key", "demo.backup.key"):
             (credentials / name).write_text("x")
-        assert host.missing_credentials() == []
+        assert missing_credentials(host) == []

@@ -22,7 +22,7 @@ from ansible.template import Templar, trust_as_template  # type: ignore[import-u
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from werkzeug.security import check_password_hash
 
-from hook_service.config_users import parse
+from hook_service.config.users import parse
 
 REPOSITORY = Path(__file__).parents[3]
 ROLE = REPOSITORY / "roles/hook_service"
@@ -65,7 +65,9 @@ def test_the_same_content_is_the_same_release_and_the_same_archive(checkout: Pat
     assert release.archive(same) == packed
 
 
-@pytest.mark.parametrize("path", ["hook_service/config.py", "sql/0001.tables.sql", "templates/cards/band.svg.j2"])
+@pytest.mark.parametrize(
+    "path", ["hook_service/config/host.py", "sql/0001.tables.sql", "templates/cards/band.svg.j2"]
+)
 def test_other_content_is_another_release(checkout: Path, path: str) -> None:
     before = release.contents(checkout, RELEASES)[0]
     with (checkout / path).open("a") as file:
