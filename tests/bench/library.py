@@ -73,8 +73,8 @@ def _library(place: Path) -> Iterator[WebProcess]:
             [tag for _ in names for tag in dice.sample(_TAGS, 2)],
         ])  # fmt: skip
         postgres.sql(
-            "INSERT INTO track_mappings (track_key, loop_file_path) SELECT 'artist - ' || n, (%s::text[])[1 + n %% %s]"
-            " FROM generate_series(1, %s) AS n",
+            "INSERT INTO track_mappings (track_key, loop_file_path)"
+            " SELECT 'artist - ' || n, (%s::text[])[1 + n %% %s] FROM generate_series(1, %s) AS n",
             [names, LOOPS // 2, MAPPINGS],
         )
         web.start()
