@@ -12,7 +12,7 @@ import json
 import sys
 from typing import Any
 
-from hook_service.config import ConfigError, Host, argument_parser, load
+from hook_service.config import ConfigError, Host, argument_parser, load, missing_credentials
 
 
 def _plan(host: Host, shortcode: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         host = load(arguments.config)
-        problems = [] if arguments.plan else [*host.missing_credentials(), *_cards(host)]
+        problems = [] if arguments.plan else [*missing_credentials(host), *_cards(host)]
         plan: dict[str, Any] | list[dict[str, Any]] | None = None
         if arguments.plan == "*":
             plan = [_plan(host, shortcode) for shortcode in host.stations]

@@ -24,7 +24,7 @@ from . import card_text
 from .card import SHIPPED, SUFFIX, Card, template_file
 from .child import Child, ChildFailed
 from .errors import NotNow, Refused
-from .ffmpeg import reading
+from .media import reading
 from .probe import last_line
 from .profiles import Profile
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from .card import Card, template_file, template_sha256
 from .errors import NotNow
-from .ffmpeg import Overlay
+from .filters import Overlay
 from .profiles import Profile
 
 __all__ = ["Dress", "dressed", "find", "prune", "touch"]

@@ -13,9 +13,11 @@ from . import atomic, catalog, verify
 from .child import URGENT_NICE, Cancelled, Child, ChildFailed
 from .claim import claimed
 from .errors import NotNow, Refused, RefusedForProfile
-from .ffmpeg import MAX_SECONDS, MIN_SECONDS, STILL_SECONDS, Media, Overlay, body_command, entry_command
+from .ffmpeg import body_command, entry_command
+from .filters import STILL_SECONDS, Overlay
 from .job import Job
 from .loopfile import LoopDamaged, open_loop
+from .media import MAX_SECONDS, MIN_SECONDS, Media
 from .names import BODY, ENTRY, INDEX, PARTIAL, PLAN
 from .probe import last_line, probe
 from .profiles import Profile

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import catalog
 from .child import BACKGROUND_NICE
 from .errors import Refused
-from .ffmpeg import MAX_SECONDS, MIN_SECONDS
+from .media import MAX_SECONDS, MIN_SECONDS
 from .probe import probe
 
 __all__ = ["Found", "examine"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from .child import Child, ChildFailed
 from .errors import NotNow, Refused
-from .ffmpeg import DEMUXERS, MAX_SECONDS, STILL_DEMUXERS, Media
+from .media import DEMUXERS, MAX_SECONDS, STILL_DEMUXERS, Media
 
 __all__ = ["probe"]
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 
 __all__ = ["BUILT_IN", "RECIPE", "Profile"]
 
-# Raised whenever the encoder parameters in `ffmpeg.py` change in a way that changes the bytes of a loop: everything
-# is then prepared again under new fingerprints, and loops of two recipes never meet on one timeline.
+# Raised whenever `ffmpeg.py` or `filters.py` changes in a way that changes the bytes of a loop: everything is then
+# prepared again under new fingerprints, and loops of two recipes never meet on one timeline.
 RECIPE = 1
 
 ENCODERS = ("libx264", "h264_nvenc")

@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hook_service.playout import state
-from hook_service.playout.control import BadRequest, Message
+from hook_service.playout import orders, state
+from hook_service.playout.control import Message
 from hook_service.playout.crossfade import Crossfades
 from hook_service.playout.loops import Loaded, Loader, Ticket, Unplayable
 from hook_service.playout.picture import SLATE, Blend, Cursor, Item, Picture, Reason, Still
 from hook_service.playout.reactor import Reactor
-from hook_service.playout.wardrobe import Card, card_of
+from hook_service.playout.wardrobe import Card
 from hook_service.settings import Station
 
 _log = logging.getLogger("radio.programme")
@@ -29,8 +29,6 @@ _RECOVER_SECONDS = 10.0
 _WATCH_EVERY = 2
 # A moment later the same time of day may come out as the slot beside the one that a crossfade is made for (ns).
 _SAME_SLOT = 50_000_000
-# The last second of the year 9999; JSON can also say NaN and Infinity, which are no times.
-_LATEST = 253_402_300_800
 
 
 class Programme:
@@ -85,20 +83,14 @@ class Programme:
         `loop` null shows the slate, until the next switch. `request_id` is what the log is to name. `card` is laid
         over the loop as soon as it is made, which nothing waits for.
         """
-        loop = SLATE if message.get("loop", "") is None else str(self._path(message, "loop"))
-        default = self._path(message, "default") if message.get("default") else self._station.default_loop
-        play_id, request_id, at = message.get("play_id"), message.get("request_id"), self._time(message)
-        for name, value in (("play_id", play_id), ("request_id", request_id)):
-            if value is not None and not isinstance(value, str):
-                raise BadRequest(f"{name} is not a string")
+        wanted, at = orders.wanted(message, self._station), orders.time(message)
         slot, foretold = self._slot_at(at), self._foretold
-        if foretold and foretold[:2] == (Path(loop), at) and abs(foretold[2] - slot) < _SAME_SLOT:
+        if foretold and foretold[:2] == (Path(wanted.loop), at) and abs(foretold[2] - slot) < _SAME_SLOT:
             slot = foretold[2]
-        card = _card(message)
         self._supersede()
-        changed_default = str(default) != self._wanted.default
-        self._wanted = state.OnAir(loop, str(default), play_id, request_id, card)
-        self._pending_play = play_id
+        changed_default = wanted.default != self._wanted.default
+        self._wanted = wanted
+        self._pending_play = wanted.play_id
         self._loader.later(partial(state.save_on_air, self._state_file, self._wanted))
         if changed_default:
             self._load_default()
@@ -118,7 +110,8 @@ class Programme:
 
         The crossfade to it as well, where it is known when (`at`) that is.
         """
-        path, at, card = self._path(message, "loop"), self._time(message), _card(message)
+        path, at = orders.path(message, "loop", self._station), orders.time(message)
+        card = orders.card(message)
         if at is None:
             self._loader.warm(path, card)
             return
@@ -128,7 +121,7 @@ class Programme:
 
     def card(self, message: Message) -> bool:
         """Show what was asked for last with another card, or with none; whether that is still the play `play_id`."""
-        card, wanted = _card(message), self._wanted
+        card, wanted = orders.card(message), self._wanted
         if message.get("play_id") != wanted.play_id:
             return False
         wanted.card = card
@@ -170,18 +163,6 @@ class Programme:
             "next": {"loop": following.loop, "play_id": following.play_id} if following else None,
             "switches": self._switches,
         }
-
-    def _path(self, message: Message, key: str) -> Path:
-        value = message.get(key)
-        if not isinstance(value, str) or not value or "\0" in value:
-            raise BadRequest(f"{key} is not a path")
-        return self._station.loops / value
-
-    def _time(self, message: Message) -> float | None:
-        at = message.get("at")
-        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float) or not abs(at) < _LATEST):
-            raise BadRequest("at is not a time; give unix seconds or null")
-        return at
 
     def _foresee(self, slot: int, result: Loaded | Unplayable) -> None:
         if isinstance(result, Loaded):
@@ -352,10 +333,3 @@ class Programme:
         if isinstance(cursor, Cursor):
             self._loaded.pop(cursor, None)
             self._loader.release(cursor)
-
-
-def _card(message: Message) -> Card | None:
-    try:
-        return card_of(message.get("card"))
-    except ValueError as error:
-        raise BadRequest(str(error)) from None

@@ -17,10 +17,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 
 from ..tracks.nowplaying import TrackEvent
 from . import records
+from .delivery import POISON, deliver
 from .pool import connect, guard, reason
 from .spool import Record, Spool
 
@@ -36,10 +36,6 @@ them.
 """
 
 _ALIVE_EVERY: Final = 5.0
-
-# Faults of the record itself. All others (no connection, no such table yet, no permission, a deadlock) are
-# faults of the moment and are tried again.
-_POISON: Final = (psycopg.DataError, psycopg.IntegrityError, ValueError, KeyError, TypeError)
 
 _log = logging.getLogger("radio.outbox")
 
@@ -249,7 +245,7 @@ class Outbox:
             with guard(connection), connection.transaction():
                 for record in batch:
                     records.apply(connection, record.kind, record.body)
-        except _POISON:
+        except POISON:
             self._one_by_one(connection, batch)
         else:
             self._forget(batch)
@@ -261,8 +257,8 @@ class Outbox:
     def _one_by_one(self, connection: psycopg.Connection[Any], batch: list[Record]) -> None:
         for record in batch:
             try:
-                _deliver(connection, record)
-            except _POISON as error:
+                deliver(connection, record)
+            except POISON as error:
                 self._spool.bury(record, reason(error))
                 _log.error(
                     "A record was refused by the database and set aside",
@@ -303,18 +299,3 @@ def _mtime(path: Path) -> float | None:
         return path.stat().st_mtime
     except OSError:
         return None
-
-
-def _deliver(connection: psycopg.Connection[Any], record: Record) -> None:
-    try:
-        with guard(connection), connection.transaction():
-            records.apply(connection, record.kind, record.body)
-    except psycopg.errors.UniqueViolation as error:
-        table = error.diag.table_name
-        if table is None or error.diag.constraint_name != f"{table}_pkey":
-            raise
-        # Rows were brought in with ids of their own (an import, a restore): numbering goes on behind them.
-        numbering = sql.SQL("SELECT setval(pg_get_serial_sequence({}, 'id'), (SELECT max(id) FROM {}))")
-        with guard(connection), connection.transaction():
-            connection.execute(numbering.format(sql.Literal(table), sql.Identifier(table)))
-            records.apply(connection, record.kind, record.body)

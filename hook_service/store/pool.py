@@ -5,9 +5,9 @@ noticed.
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -130,6 +130,18 @@ def transaction(pool: Pool) -> Iterator[psycopg.Connection[DictRow]]:
         raise DatabaseAway("no connection to the database could be had") from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseAway(reason(error)) from error
+
+
+def fetch(pool: Pool, statement: LiteralString, values: Mapping[str, Any]) -> list[DictRow]:
+    """One statement in a transaction of its own; its rows. Raises DatabaseAway, and ValueError for values that can't
+    be stored or looked for.
+    """
+    try:
+        with transaction(pool) as connection:
+            return connection.execute(statement, values).fetchall()
+    except psycopg.DataError as error:
+        # What was asked for can't even be a value of its column: a NUL in a text, a number out of range.
+        raise ValueError(reason(error)) from error
 
 
 def reason(error: Exception) -> str:

@@ -9,12 +9,10 @@ neither repeat nor hide others. A cursor is an opaque string from the page befor
 from datetime import datetime, timedelta
 from typing import Final, LiteralString
 
-import psycopg
-
 from ..tracks.snapshot import EVERY_STATION, KINDS, Daypart
 from ..tracks.track_key import normalise
 from .paging import Page, Row, bounded, page, patterns, read_cursor
-from .pool import Pool, reason, transaction
+from .pool import Pool, fetch
 
 _HISTORY: Final[LiteralString] = """
 SELECT id, event_id, station, track_key, artist, title, album, azuracast_song_id, loop_file_path, mapping_id,
@@ -247,12 +245,7 @@ class Queries:
         return {"plays": int(row["plays"]), "errors": int(row["errors"])}
 
     def _all(self, statement: LiteralString, values: Row) -> list[Row]:
-        try:
-            with transaction(self._pool) as connection:
-                return connection.execute(statement, values).fetchall()
-        except psycopg.DataError as error:
-            # What was asked for can't even be a value of its column: a NUL in a text, a number out of range.
-            raise ValueError(reason(error)) from error
+        return fetch(self._pool, statement, values)
 
     def _by_time(self, statement: LiteralString, values: Row, column: str, cursor: str | None, limit: int) -> Page:
         text, after_id = read_cursor(cursor)

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from ..tracks.track_key import normalise
 from .paging import Page, Row, bounded, contains, page, read_cursor
-from .pool import Pool, reason, transaction
+from .pool import Pool, fetch, reason, transaction
 
 if TYPE_CHECKING:
     from ..tracks.library import LibrarySong
@@ -188,11 +188,7 @@ class Songs:
         return {"chosen": as_json(chosen, self._base), **values}
 
     def _all(self, statement: LiteralString, values: Row) -> list[Row]:
-        try:
-            with transaction(self._pool) as connection:
-                return connection.execute(statement, values).fetchall()
-        except psycopg.DataError as error:
-            raise ValueError(reason(error)) from error
+        return fetch(self._pool, statement, values)
 
 
 _WEIGHTS: Final = {"album": 0.6, "artist": 0.5}

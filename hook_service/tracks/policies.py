@@ -19,7 +19,7 @@ RULE: Final = "policy"
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """Each is "hold", "track", "default", "slate" or the name of a loop; see `config_policies`.
+    """Each is "hold", "track", "default", "slate" or the name of a loop; see `hook_service.config.policies`.
 
     Names of DJs and playlists are normalised.
     """

@@ -13,7 +13,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from hook_service import config, config_policies
+from hook_service import config
 from hook_service.config import Host
 from hook_service.observe import log as logs
 from hook_service.observe import notify
@@ -215,7 +215,7 @@ class Web:
         uploads.expire(self._loops)
 
 
-def _policies(found: config_policies.Policies) -> Policies:
+def _policies(found: config.policies.Policies) -> Policies:
     return Policies(
         offline=found.offline,
         live=found.live,
@@ -251,7 +251,7 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     logs.setup("radio-web", host.paths.log, rotates=True)
-    for line in host.missing_credentials(keys=False):
+    for line in config.missing_credentials(host, keys=False):
         log.warning(line)
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.security import check_password_hash
 
-from hook_service.config_users import METHOD, User, parse
+from hook_service.config.users import METHOD, User, parse
 from hook_service.library.atomic import write_json
 from hook_service.web.auth import ALL, READ, Actor
 from hook_service.web.limits import Buckets

@@ -3,41 +3,32 @@
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import Any
 
+from tests.bench.changes import Captured, Seen, compare_cost, decoded, hold_to_one_stream, original_cpu
 from tests.bench.measure import Meter, cpu_with_children
-from tests.bench.original import KEY, Original
-from tests.bench.outcome import Part, Table
+from tests.bench.outcome import Part
 from tests.bench.stage import AIR, TRACK_LOOPS, Groups, Stage, arrive, filled_loop, mount, settle
-from tests.bench.viewer import Continuity, continuity
 from tests.rig import media
 from tests.rig.azuracast import Track
 from tests.rig.covers import Covers, jpeg
-from tests.rig.flvread import Analysis, judge, read_file
-from tests.rig.flvread import decode_errors as decode
-from tests.rig.platform import Session
 from tests.rig.station import Station
 
 _CHANGES = 40
 # A card is ordered when its track is announced, one track ahead; this is what it has, not four minutes.
 _EVERY = 9.0
-_TRACK_SECONDS = 240.0
 _DELAY = 3.0
-_ORIGINAL = ("FFmpeg", "relay")
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What came of the changes: which entered with a card; CPU in percent of a core, and in seconds for a card."""
+class _Seen(Seen):
+    """What came of the changes: which entered with a card, how many with a crossfade."""
 
     entered: list[bool] = field(default_factory=list)
     crossed: int = 0
-    air: float = 0.0
-    prepare_seconds: float = 0.0
-    sessions: list[Session] = field(default_factory=list)
 
 
 def measure(stage: Stage) -> Part:
@@ -45,7 +36,7 @@ def measure(stage: Stage) -> Part:
     part = Part("Now-playing cards")
     stage.say("cards: the original, for its CPU")
     with mount(stage) as url, Covers({"/cover.jpg": jpeg("COVER")}) as covers:
-        original = _original(stage, url)
+        original = original_cpu(stage, url)
         stage.say("cards: changes with cards")
 
         def configure(config: dict[str, Any]) -> None:
@@ -61,20 +52,8 @@ def measure(stage: Stage) -> Part:
             path, seen = _change(station, list(islice(cycle(loops), int(stage.length(_CHANGES, 6)))), covers)
             (station.loops / "filled.mp4").unlink()
     stage.say("cards: decoding the capture")
-    tags = read_file(path)
-    analysis = judge(tags, decode(path))
-    whole = continuity((tag.kind, tag.time) for tag in tags if tag.is_frame)
-    path.unlink()
-    _report(part, seen, analysis, whole, original)
+    _report(part, seen, decoded(path), original)
     return part
-
-
-def _original(stage: Stage, url: str) -> float:
-    with Original(stage.place / "original", "720p30", url) as original:
-        original.play(filled_loop("720p30"))
-        original.platform.wait_for(KEY, 40)
-        time.sleep(stage.length(8, 4))
-        return Meter(original.groups).run(stage.length(30, 6)).cpu_of(_ORIGINAL)
 
 
 def _change(station: Station, loops: Sequence[str], covers: Covers) -> tuple[Path, _Seen]:
@@ -118,39 +97,23 @@ def _change(station: Station, loops: Sequence[str], covers: Covers) -> tuple[Pat
     return capture.path, seen
 
 
-def _report(part: Part, seen: _Seen, analysis: Analysis, whole: Continuity, original: float) -> None:
+def _report(part: Part, seen: _Seen, captured: Captured, original: float) -> None:
     changes, worn = len(seen.entered), sum(seen.entered)
-    average = seen.air + 100 * seen.prepare_seconds / _TRACK_SECONDS
     count = f"{changes} changes with cards"
-    part.exactly(f"{count}: publishes at the platform", len(seen.sessions), 1)
-    part.exactly(f"{count}: missing frames", whole.missing, 0)
-    part.at_most(f"{count}: largest step between video frames", analysis.max_video_step, 34, " ms")
-    part.at_most(f"{count}: largest step between audio frames", analysis.max_audio_step, 24, " ms")
-    part.exactly(f"{count}: errors decoding the whole capture", len(analysis.decode_errors), 0)
+    part.figures = {"changes": changes, "with_card": worn, "crossfades": seen.crossed}
+    hold_to_one_stream(part, count, seen, captured)
     # Where the machine had no time for one the loop entered without, which is how it is meant.
     part.at_least(f"{count}: of them with the card from the first picture on", worn, changes * 0.9)
-    share = 100 * average / original
-    part.at_most("CPU over tracks of four minutes, a card each, as a share of the original's", share, 20, " %", 1)
-    part.figures = {
-        "changes": changes, "with_card": worn, "crossfades": seen.crossed,
-        "publishes": len(seen.sessions), **asdict(whole),
-        "decode_errors": analysis.decode_errors[:20], "cpu_seconds_a_card": seen.prepare_seconds,
-        "cpu_percent_on_the_air": seen.air, "cpu_percent_over_four_minutes": average,
-        "original_cpu_percent": original, "times_cheaper": original / average,
-    }  # fmt: skip
-    part.tables.append(
-        Table(
-            ["720p30", "CPU"],
-            [
-                ["a loop of 10 s with a card, once for each track", f"{seen.prepare_seconds:.2f} s"],
-                [f"on the air, with a change every {_EVERY:g} s", f"{seen.air:.2f} %"],
-                ["on the air, with a card every four minutes", f"{average:.2f} %"],
-                ["the original", f"{original:.2f} %"],
-            ],
-        )
+    compare_cost(
+        part,
+        seen,
+        original,
+        thing="card",
+        requirement="CPU over tracks of four minutes, a card each, as a share of the original's",
+        prepared="a loop of 10 s with a card, once for each track",
+        every=_EVERY,
     )
     part.notes.append(
         f"{worn} of {changes} entered with their card, {seen.crossed} with a crossfade. Each was announced one track "
-        f"({_EVERY:g} s) ahead; half of the loops use their bitrate. Captured at the platform and decoded whole: "
-        f"{whole.video} pictures in {whole.seconds:.0f} s."
+        f"({_EVERY:g} s) ahead; half of the loops use their bitrate. {captured.told()}"
     )

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from tests.bench.measure import Meter, Usage
-from tests.bench.original import KEY, Original
+from tests.bench.original import GROUPS, KEY, Original
 from tests.bench.outcome import Part, Table
 from tests.bench.stage import (
     AIR,
@@ -31,7 +31,6 @@ _AIM = {"720p30": 15, "1080p30": 30}
 _PSS_LIMIT = 160.0
 _MONITOR_LIMIT = 2.0
 _TRACK_SECONDS = 12.0
-_ORIGINAL = ("FFmpeg", "relay")
 
 
 @dataclass(slots=True)
@@ -83,7 +82,7 @@ def _original(stage: Stage, profile: str, url: str) -> tuple[_Cost, _Cost]:
             original.platform.wait_for(KEY, 40)
             time.sleep(stage.length(8, 4))  # it reads ahead and fills its buffers first
             received = _Received(original.platform, KEY)
-            usage = Meter(original.groups, {"all": _ORIGINAL}).run(seconds)
+            usage = Meter(original.groups, {"all": GROUPS}).run(seconds)
             found.append(_Cost(usage, received.kbps()))
     return found[0], found[1]
 
@@ -125,11 +124,11 @@ class _Received:
 
 
 def _compare(part: Part, profile: str, theirs: _Cost, flat: _Cost, ours: _Cost) -> None:
-    original, air = theirs.usage.cpu_of(_ORIGINAL), ours.usage.cpu_of(AIR)
-    ratio, flat_ratio, limit = original / air, flat.usage.cpu_of(_ORIGINAL) / air, _LIMIT[profile]
+    original, air = theirs.usage.cpu_of(GROUPS), ours.usage.cpu_of(AIR)
+    ratio, flat_ratio, limit = original / air, flat.usage.cpu_of(GROUPS) / air, _LIMIT[profile]
     part.figures[profile] = {
-        "original": _figures(theirs, {"all": _ORIGINAL}),
-        "original_flat_graphics": _figures(flat, {"all": _ORIGINAL}),
+        "original": _figures(theirs, {"all": GROUPS}),
+        "original_flat_graphics": _figures(flat, {"all": GROUPS}),
         "steadycast": _figures(ours, {"air": AIR, "with prepare": (*AIR, PREPARE), "monitor": MONITOR}),
         "times_cheaper": ratio,
         "times_cheaper_flat_graphics": flat_ratio,
@@ -141,9 +140,9 @@ def _compare(part: Part, profile: str, theirs: _Cost, flat: _Cost, ours: _Cost) 
     watching = ours.usage.cpu_of(MONITOR)
     part.at_most(f"CPU of the monitor and its decoder at {profile}", watching, _MONITOR_LIMIT, " % of a core", 2)
     rows = [
-        _row("**Original**", theirs, _ORIGINAL, "all"),
-        *(_row(f"original: {group}", theirs, [group]) for group in _ORIGINAL),
-        _row("**Original, flat graphics**", flat, _ORIGINAL, "all"),
+        _row("**Original**", theirs, GROUPS, "all"),
+        *(_row(f"original: {group}", theirs, [group]) for group in GROUPS),
+        _row("**Original, flat graphics**", flat, GROUPS, "all"),
         _row("**Steadycast, all on the air**", ours, AIR, "air"),
         *(_row(group, ours, [group]) for group in AIR),
         _row("prepare (idle)", ours, [PREPARE]),

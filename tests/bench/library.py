@@ -6,8 +6,6 @@ and prepared as far as a listing looks at them; nothing is encoded for it.
 
 from __future__ import annotations
 
-import http.client
-import json
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +18,10 @@ import psutil
 
 from hook_service import config
 from hook_service.library import catalog
-from hook_service.store.migrate import migrate
-from tests.bench.outcome import Part, Table, quantile
+from tests.bench.asking import COLUMNS, asker, database, timed
+from tests.bench.outcome import Part, Table
 from tests.bench.stage import Stage
-from tests.integration.test_web import ROOT, WebProcess
-from tests.rig.postgres import PrivatePostgres
-from tests.unit.web.doubles import API_TOKEN
+from tests.integration.test_web import WebProcess
 
 LOOPS, MAPPINGS = 2_000, 10_000
 P95_MS = 300.0
@@ -41,20 +37,18 @@ def measure(stage: Stage) -> Part:
     with _library(stage.place / "library") as web:
         process = psutil.Process(web.process.pid)  # type: ignore[union-attr]
         before = process.memory_info().rss
-        ask = _asker(web)
+        ask = asker(web)
         began = time.monotonic()
         ask("GET", "loops")
         first = time.monotonic() - began
         for what, question in _questions(ask).items():
             stage.say(f"library: {what}")
-            times = [_timed(question) for _ in range(rounds)]
-            p50, p95, most = (1000 * value for value in (quantile(times, 0.5), quantile(times, 0.95), max(times)))
-            part.figures[what] = {"requests": len(times), "p50_ms": p50, "p95_ms": p95, "max_ms": most}
+            row, p95 = timed(part, what, question, rounds)
             part.at_most(f"library, {what}: p95", p95, P95_MS, " ms", 1)
-            rows.append([what, str(len(times)), f"{p50:.1f} ms", f"{p95:.1f} ms", f"{most:.1f} ms"])
+            rows.append(row)
         grown = (process.memory_info().rss - before) / 1e6
     part.figures["first"] = {"seconds": first, "grown_mb": grown}
-    part.tables.append(Table(["request", "sent", "p50", "p95", "max"], rows))
+    part.tables.append(Table(COLUMNS, rows))
     part.notes.append(
         f"{LOOPS:,} loops, each with tags, and {MAPPINGS:,} mappings to them. The very first listing, which loads the"
         f" API and reads what is known of each loop, took {first:.2f} s; radio-web grew by {grown:.1f} MB in all."
@@ -64,13 +58,7 @@ def measure(stage: Stage) -> Part:
 
 @contextmanager
 def _library(place: Path) -> Iterator[WebProcess]:
-    place.mkdir()
-    place.chmod(0o711)
-    postgres = PrivatePostgres(place / "pg", durable=True)
-    postgres.create()
-    postgres.start()
-    try:
-        migrate(postgres.dsn, ROOT / "sql")
+    with database(place) as postgres:
         web = WebProcess(place, postgres.dsn)
         host = config.load(web.config)
         dice = random.Random(7)
@@ -85,8 +73,8 @@ def _library(place: Path) -> Iterator[WebProcess]:
             [tag for _ in names for tag in dice.sample(_TAGS, 2)],
         ])  # fmt: skip
         postgres.sql(
-            "INSERT INTO track_mappings (track_key, loop_file_path) SELECT 'artist - ' || n, (%s::text[])[1 + n %% %s]"
-            " FROM generate_series(1, %s) AS n",
+            "INSERT INTO track_mappings (track_key, loop_file_path)"
+            " SELECT 'artist - ' || n, (%s::text[])[1 + n %% %s] FROM generate_series(1, %s) AS n",
             [names, LOOPS // 2, MAPPINGS],
         )
         web.start()
@@ -94,28 +82,6 @@ def _library(place: Path) -> Iterator[WebProcess]:
             yield web
         finally:
             web.end()
-    finally:
-        postgres.remove()
-
-
-def _timed(ask: Callable[[], Any]) -> float:
-    began = time.monotonic()
-    ask()
-    return time.monotonic() - began
-
-
-def _asker(web: WebProcess) -> Callable[..., Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
-    headers = {"Authorization": f"Bearer {API_TOKEN}", "Content-Type": "application/json"}
-
-    def ask(method: str, path: str, document: Any = None) -> Any:
-        connection.request(method, f"/api/v1/{path}", None if document is None else json.dumps(document), headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        assert answer.status == 200, text
-        return json.loads(text)
-
-    return ask
 
 
 def _questions(ask: Callable[..., Any]) -> dict[str, Callable[[], Any]]:

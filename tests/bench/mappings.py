@@ -6,8 +6,6 @@ from the rig's AzuraCast, page by page, as on a host. Without a broadcast beside
 
 from __future__ import annotations
 
-import http.client
-import json
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -19,14 +17,12 @@ from urllib.parse import urlencode
 import psutil
 import psycopg
 
-from hook_service.store.migrate import migrate
-from tests.bench.outcome import Part, Table, quantile
+from tests.bench.asking import COLUMNS, asker, database, timed
+from tests.bench.outcome import Part, Table
 from tests.bench.stage import Stage
-from tests.integration.test_web import ROOT, WebProcess
+from tests.integration.test_web import WebProcess
 from tests.rig.azuracast import MEDIA_KEY, AzuraCast, Track
 from tests.rig.net import wait_until
-from tests.rig.postgres import PrivatePostgres
-from tests.unit.web.doubles import API_TOKEN
 
 SONGS, LOOPS = 10_000, 2_000
 ARTISTS, ALBUMS = 400, 1_000
@@ -55,13 +51,11 @@ def measure(stage: Stage) -> Part:
         rows = []
         for what, ask in _questions(web, dsn).items():
             stage.say(f"mappings: {what}")
-            times = [_timed(ask) for _ in range(max(5, rounds // 10 if "all" in what else rounds))]
-            p50, p95, most = (1000 * value for value in (quantile(times, 0.5), quantile(times, 0.95), max(times)))
-            part.figures[what] = {"requests": len(times), "p50_ms": p50, "p95_ms": p95, "max_ms": most}
+            row, p95 = timed(part, what, ask, max(5, rounds // 10 if "all" in what else rounds))
             if what != WHOLE:
                 part.at_most(f"{what}: p95", p95, P95_MS, " ms", 1)
-            rows.append([what, str(len(times)), f"{p50:.1f} ms", f"{p95:.1f} ms", f"{most:.1f} ms"])
-    part.tables.append(Table(["request", "sent", "p50", "p95", "max"], rows))
+            rows.append(row)
+    part.tables.append(Table(COLUMNS, rows))
     part.notes.append(
         f"To read the {SONGS:,} songs from AzuraCast took {seconds:.1f} s, again with nothing changed {unchanged:.1f}"
         f" s; radio-web grew by {grown:.1f} MB. A third of the songs are mapped when the requests begin."
@@ -71,35 +65,26 @@ def measure(stage: Stage) -> Part:
 
 @contextmanager
 def _library(place: Path) -> Iterator[tuple[WebProcess, str]]:
-    place.mkdir()
-    place.chmod(0o711)
-    postgres = PrivatePostgres(place / "pg", durable=True)
-    postgres.create()
-    postgres.start()
-    try:
-        migrate(postgres.dsn, ROOT / "sql")
-        with AzuraCast(["demo"]) as azuracast:
-            dice = random.Random(11)
-            names = [_name(dice) for _ in range(ARTISTS + ALBUMS)]
-            azuracast.library["demo"] += [
-                Track(
-                    names[n % ARTISTS], f"{_name(dice)} {n}", names[ARTISTS + n % ALBUMS],
-                    playlist=f"Playlist {n % 12}", more_playlists=("All",), genre="Pop",
-                )
-                for n in range(SONGS)
-            ]  # fmt: skip
-            station = {"audio": {"url": "http://127.0.0.1:8000/radio.mp3"}, "azuracast": {"url": azuracast.url}}
-            web = WebProcess(place, postgres.dsn, stations={"demo": station})
-            (place / "credentials" / "demo.azuracast-key").write_text(MEDIA_KEY)
-            for number in range(LOOPS):
-                (place / "loops" / f"{_name(dice).replace(' ', '-')}_{number:04}.mp4").write_bytes(b"x")
-            web.start()
-            try:
-                yield web, postgres.dsn
-            finally:
-                web.end()
-    finally:
-        postgres.remove()
+    with database(place) as postgres, AzuraCast(["demo"]) as azuracast:
+        dice = random.Random(11)
+        names = [_name(dice) for _ in range(ARTISTS + ALBUMS)]
+        azuracast.library["demo"] += [
+            Track(
+                names[n % ARTISTS], f"{_name(dice)} {n}", names[ARTISTS + n % ALBUMS],
+                playlist=f"Playlist {n % 12}", more_playlists=("All",), genre="Pop",
+            )
+            for n in range(SONGS)
+        ]  # fmt: skip
+        station = {"audio": {"url": "http://127.0.0.1:8000/radio.mp3"}, "azuracast": {"url": azuracast.url}}
+        web = WebProcess(place, postgres.dsn, stations={"demo": station})
+        (place / "credentials" / "demo.azuracast-key").write_text(MEDIA_KEY)
+        for number in range(LOOPS):
+            (place / "loops" / f"{_name(dice).replace(' ', '-')}_{number:04}.mp4").write_bytes(b"x")
+        web.start()
+        try:
+            yield web, postgres.dsn
+        finally:
+            web.end()
 
 
 def _name(dice: random.Random) -> str:
@@ -120,24 +105,9 @@ def _read(web: WebProcess) -> dict[str, Any]:
     return found
 
 
-def _timed(ask: Callable[[], None]) -> float:
-    began = time.monotonic()
-    ask()
-    return time.monotonic() - began
-
-
 def _questions(web: WebProcess, dsn: str) -> dict[str, Callable[[], None]]:
-    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
-    headers = {"Authorization": f"Bearer {API_TOKEN}", "Content-Type": "application/json"}
+    ask = asker(web)
     dice = random.Random(3)
-
-    def ask(method: str, path: str, document: Any = None) -> Any:
-        connection.request(method, f"/api/v1/{path}", None if document is None else json.dumps(document), headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        assert answer.status == 200, text
-        return json.loads(text)
-
     loops = [item["name"] for item in ask("GET", "loops?limit=500")["items"]]
     cursors: list[str | None] = [None]
     ids: list[int] = []

@@ -18,6 +18,8 @@ from tests.rig.net import LOOPBACK, accepts, free_port, release_port
 from tests.rig.platform import Platform
 
 KEY = "original"
+# What serves its station.
+GROUPS = ("FFmpeg", "relay")
 KBPS = {"720p30": 3000, "1080p30": 4500}
 
 _RELAY = """worker_processes 1;

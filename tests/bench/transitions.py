@@ -12,35 +12,26 @@ from typing import Any, BinaryIO
 from hook_service import ipc
 from hook_service.library.flv import FILE_HEADER, scan
 from hook_service.library.profiles import BUILT_IN
+from tests.bench.changes import Captured, Seen, compare_cost, decoded, hold_to_one_stream, original_cpu
 from tests.bench.measure import Meter, cpu_with_children
-from tests.bench.original import KEY, Original
 from tests.bench.outcome import Part, Table, quantile
-from tests.bench.stage import AIR, TRACK_LOOPS, Groups, Stage, filled_loop, mount, prepared, show
-from tests.bench.viewer import Continuity, continuity
-from tests.rig.flvread import Analysis, judge, read_file
-from tests.rig.flvread import decode_errors as decode
+from tests.bench.stage import AIR, TRACK_LOOPS, Groups, Stage, mount, prepared, show
 from tests.rig.net import RigError, wait_until
-from tests.rig.platform import Session
 from tests.rig.station import Station
 
 _CHANGES = 40
 _EVERY = 6.0
-_TRACK_SECONDS = 240.0
 # 0.4 s: with so much of it there, and more coming faster than it is played, the playout enters with it.
 _ENTERED_FRAMES = 12
-_ORIGINAL = ("FFmpeg", "relay")
 # AzuraCast tells of a track some seconds before it is heard: `switch_delay` as it is by default.
 _DELAY = 3.0
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What came of the changes: how each came on the air, CPU in percent of a core and in seconds for each change."""
+class _Seen(Seen):
+    """What came of the changes: how each came on the air."""
 
     transitions: Counter[str] = field(default_factory=Counter)
-    air: float = 0.0
-    prepare_seconds: float = 0.0
-    sessions: list[Session] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -56,7 +47,7 @@ def measure(stage: Stage) -> Part:
     part = Part("Crossfades")
     stage.say("transitions: the original, for its CPU")
     with mount(stage) as url:
-        original = _original(stage, url)
+        original = original_cpu(stage, url)
         stage.say("transitions: changes with crossfades")
         with stage.station(switch_delay=_DELAY, configure=_configure, audio_url=url) as station:
             path, seen = _change(station, list(islice(cycle(TRACK_LOOPS), int(stage.length(_CHANGES, 6)))))
@@ -65,11 +56,7 @@ def measure(stage: Stage) -> Part:
     with stage.station(profile="1080p30") as station:
         made["1080p30"] = _make(station, "1080p30", int(stage.length(20, 5)))
     stage.say("transitions: decoding the capture")
-    tags = read_file(path)
-    analysis = judge(tags, decode(path))
-    whole = continuity((tag.kind, tag.time) for tag in tags if tag.is_frame)
-    path.unlink()
-    _report(part, seen, analysis, whole, original)
+    _report(part, seen, decoded(path), original)
     part.figures["made"] = {profile: asdict(each) for profile, each in made.items()}
     rows = [
         [profile, *(f"{quantile(seconds, q):.2f} s" for seconds in (each.entered, each.whole) for q in (0.5, 1.0))]
@@ -83,14 +70,6 @@ def measure(stage: Stage) -> Part:
 def _configure(config: dict[str, Any]) -> None:
     for station in config["stations"].values():
         station["transition"] = "crossfade"
-
-
-def _original(stage: Stage, url: str) -> float:
-    with Original(stage.place / "original", "720p30", url) as original:
-        original.play(filled_loop("720p30"))
-        original.platform.wait_for(KEY, 40)
-        time.sleep(stage.length(8, 4))
-        return Meter(original.groups).run(stage.length(30, 6)).cpu_of(_ORIGINAL)
 
 
 def _change(station: Station, wanted: Sequence[str]) -> tuple[Path, _Seen]:
@@ -154,37 +133,23 @@ def _enterable(file: BinaryIO) -> bool:
     return sum(not tag.is_header for tag in scan(file.read())) >= _ENTERED_FRAMES
 
 
-def _report(part: Part, seen: _Seen, analysis: Analysis, whole: Continuity, original: float) -> None:
+def _report(part: Part, seen: _Seen, captured: Captured, original: float) -> None:
     changes, crossed = sum(seen.transitions.values()), seen.transitions["crossfade"]
-    average = seen.air + 100 * seen.prepare_seconds / _TRACK_SECONDS
     count = f"{changes} changes with crossfades"
-    part.exactly(f"{count}: publishes at the platform", len(seen.sessions), 1)
-    part.exactly(f"{count}: missing frames", whole.missing, 0)
-    part.at_most(f"{count}: largest step between video frames", analysis.max_video_step, 34, " ms")
-    part.at_most(f"{count}: largest step between audio frames", analysis.max_audio_step, 24, " ms")
-    part.exactly(f"{count}: errors decoding the whole capture", len(analysis.decode_errors), 0)
+    part.figures = {"changes": changes, "transitions": dict(seen.transitions)}
+    hold_to_one_stream(part, count, seen, captured)
     # Where the machine has no time for one it is a fade, which costs no viewer anything.
     part.at_least(f"{count}: of them entered with one", crossed, changes * 0.9)
-    share = 100 * average / original
-    part.at_most("CPU over tracks of four minutes, as a share of the original's", share, 20, " %", 1)
-    part.figures = {
-        "changes": changes, "transitions": dict(seen.transitions), "publishes": len(seen.sessions), **asdict(whole),
-        "decode_errors": analysis.decode_errors[:20], "cpu_seconds_a_crossfade": seen.prepare_seconds,
-        "cpu_percent_on_the_air": seen.air, "cpu_percent_over_four_minutes": average,
-        "original_cpu_percent": original, "times_cheaper": original / average,
-    }  # fmt: skip
-    part.tables.append(
-        Table(
-            ["720p30", "CPU"],
-            [
-                ["a crossfade, once for each change", f"{seen.prepare_seconds:.2f} s"],
-                ["on the air, with a change every 6 s", f"{seen.air:.2f} %"],
-                ["on the air, with a crossfade every four minutes", f"{average:.2f} %"],
-                ["the original", f"{original:.2f} %"],
-            ],
-        )
+    compare_cost(
+        part,
+        seen,
+        original,
+        thing="crossfade",
+        requirement="CPU over tracks of four minutes, as a share of the original's",
+        prepared="a crossfade, once for each change",
+        every=_EVERY,
     )
     part.notes.append(
         f"{crossed} of {changes} changes, each told of {_DELAY:g} s ahead, entered with a crossfade, the others with "
-        f"their fade. Captured at the platform and decoded whole: {whole.video} pictures in {whole.seconds:.0f} s."
+        f"their fade. {captured.told()}"
     )

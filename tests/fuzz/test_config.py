@@ -46,7 +46,7 @@ def read(file: Path) -> None:
     else:
         for code in host.stations:
             host.station_profile(code)
-        host.missing_credentials()
+        config.missing_credentials(host)
 
 
 @fuzz("configuration, wrong values", 4, document=changed(whole(), values=VALUES))

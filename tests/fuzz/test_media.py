@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from hook_service.library import flv, writer
 from hook_service.library.errors import LibraryError, NotNow, Refused
-from hook_service.library.ffmpeg import MAX_SECONDS, Media
 from hook_service.library.growing import GrowingLoop
 from hook_service.library.loopfile import LoopDamaged, PreparedLoop, open_loop
+from hook_service.library.media import MAX_SECONDS, Media
 from hook_service.library.preparer import Preparer
 from hook_service.library.probe import _media, last_line, probe
 from hook_service.library.profiles import Profile

@@ -1,8 +1,15 @@
 """Configurations for tests, as an operator would write them."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from hook_service import config
+from hook_service.config import ConfigError, Host
+
+DEMO = "stations.demo"
 
 
 def whole() -> dict[str, Any]:
@@ -69,3 +76,19 @@ def put(raw: dict[str, Any], key: str, value: Any) -> None:
 def dump(raw: dict[str, Any]) -> str:
     """As a file's text."""
     return yaml.safe_dump(raw, sort_keys=False)
+
+
+def problems(path: Path, text: str) -> list[str]:
+    """What is said to be wrong with such a file, a line each."""
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(path)
+    assert caught.value.path == path
+    assert str(caught.value).splitlines() == [f"{path}: {problem}" for problem in caught.value.problems]
+    return caught.value.problems
+
+
+def loaded(path: Path, raw: dict[str, Any]) -> Host:
+    """What such a file is read as."""
+    path.write_text(dump(raw))
+    return config.load(path)

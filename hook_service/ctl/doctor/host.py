@@ -32,7 +32,9 @@ _SOCKET_SECONDS = 3.0
 
 def configuration(file: Path, host: Host) -> Look:
     """A configuration that could be read: whether its secrets are there, and nobody else may change it."""
-    findings = [_missing(line) for line in host.missing_credentials()]
+    from hook_service.config import missing_credentials  # noqa: PLC0415 - pydantic, which --url need not wait for
+
+    findings = [_missing(line) for line in missing_credentials(host)]
     if file.stat().st_mode & 0o022:
         mend = f"chown root:radiouser {file}; chmod 0640 {file}"
         findings.append(Finding("fault", "can be changed by others than its owner", str(file), mend))

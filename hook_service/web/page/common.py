@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from flask import current_app, request
 
 from hook_service.web.problems import Problem
 
 if TYPE_CHECKING:
+    from hook_service.store.paging import Page
     from hook_service.web.app import Services
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -42,6 +44,21 @@ def the_station() -> str:
     if wanted and wanted not in stations:
         raise Problem(404, "This station is not configured here.", stations=sorted(stations))
     return wanted or next(iter(stations))
+
+
+def asked(name: str, longest: int = 2048) -> str:
+    """What the page's address asks for under this name, or nothing. Raises Problem."""
+    said = request.args.get(name, "").strip()
+    if len(said) > longest or "\0" in said:
+        raise Problem(422, f"{name} can't be looked for.")
+    return said
+
+
+def places(page: Page, **asked_for: str) -> dict[str, Any]:
+    """The addresses of the page that follows, and of the first where this is not it."""
+    kept = {name: value for name, value in asked_for.items() if value}
+    following = "?" + urlencode({**kept, "cursor": page.next}) if page.next else None
+    return {"older": following, "newest": "?" + urlencode(kept) if request.args.get("cursor") else None}
 
 
 def when(moment: datetime | float | None) -> str:

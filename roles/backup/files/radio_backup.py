@@ -164,7 +164,7 @@ def _dump(place: Path) -> dict[str, Any]:
 def _wrong_with(dump: Path, rows: dict[str, int]) -> str:
     """Restores a dump into a database of its own and counts; a sentence, or nothing when all is there."""
     try:
-        _look_for_room()
+        _look_for_room_to_restore()
         with _scratch():
             _run("pg_restore", f"--dbname={SCRATCH}", "--no-owner", "--no-acl", "--single-transaction",
                  "--exit-on-error", str(dump))  # fmt: skip
@@ -179,26 +179,23 @@ def _look_for_room_to_dump(home: Path) -> None:
     before = finished(home)
     # A dump is compressed: the first may need as much as the database itself, the next little more than the last.
     needed = 2 * before[-1].size if before else int(_sql(DATABASE, "SELECT pg_database_size(current_database())"))
-    needed += _ROOM_BESIDE_A_DUMP
-    disk = os.statvfs(home)
-    free = disk.f_bavail * disk.f_frsize
-    if free < needed:
-        raise Failed(
-            f"there is no room for a backup: {free >> 20} MB are free in {home}, {needed >> 20} MB may be needed"
-        )
+    _look_for_room("for a backup", home, needed + _ROOM_BESIDE_A_DUMP)
 
 
-def _look_for_room() -> None:
+def _look_for_room_to_restore() -> None:
     """Raises Failed where the restored copy could fill the disk that the database itself needs."""
     directory, size = _sql(
         DATABASE, "SELECT current_setting('data_directory'), pg_database_size(current_database())"
     ).rsplit("|", 1)
+    _look_for_room("to restore it beside the database", Path(directory), 2 * int(size) + _ROOM_TO_SPARE)
+
+
+def _look_for_room(what_for: str, directory: Path, needed: int) -> None:
     disk = os.statvfs(directory)
-    free, needed = disk.f_bavail * disk.f_frsize, 2 * int(size) + _ROOM_TO_SPARE
+    free = disk.f_bavail * disk.f_frsize
     if free < needed:
         raise Failed(
-            f"there is no room to restore it beside the database: {free >> 20} MB are free in {directory}, and "
-            f"{needed >> 20} MB are needed"
+            f"there is no room {what_for}: {free >> 20} MB are free in {directory}, {needed >> 20} MB may be needed"
         )
 
 

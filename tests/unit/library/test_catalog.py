@@ -16,18 +16,6 @@ from tests.unit.library.samples import AVCC, write_loop
 P720 = BUILT_IN["720p30"]
 
 
-@pytest.fixture
-def loops(tmp_path: Path) -> Path:
-    path = tmp_path / "loops"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Path:
-    return tmp_path / "library"
-
-
 def test_a_file_is_hashed_once(loops: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = loops / "a.mp4"
     path.write_bytes(b"abc" * 1000)

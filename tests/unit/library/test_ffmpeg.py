@@ -5,8 +5,9 @@ from fractions import Fraction
 
 import pytest
 
-from hook_service.library import ffmpeg
-from hook_service.library.ffmpeg import Media, body_command, entry_command, filters
+from hook_service.library.ffmpeg import body_command, entry_command
+from hook_service.library.filters import filters
+from hook_service.library.media import DEMUXERS, Media
 from hook_service.library.profiles import BUILT_IN
 
 P720 = BUILT_IN["720p30"]
@@ -14,7 +15,7 @@ VIDEO = Media("mov,mp4,m4a,3gp,3g2,mj2", 0, 640, 360, Fraction(10), still=False)
 
 
 def test_no_demuxer_that_opens_other_things() -> None:
-    names = {name for entry in ffmpeg.DEMUXERS for name in entry.split(",")}
+    names = {name for entry in DEMUXERS for name in entry.split(",")}
     bad = {"hls", "applehttp", "dash", "concat", "concatf", "imf", "sdp", "rtsp", "rtp", "sap", "image2", "tty"}
     bad |= {"image2pipe", "lavfi", "webm_dash_manifest", "avisynth", "vapoursynth", "ffmetadata", "rawvideo"}
     assert not names & bad

@@ -4,26 +4,12 @@ import os
 import time
 from pathlib import Path
 
-import pytest
-
 from hook_service.library import catalog
 from hook_service.library.profiles import BUILT_IN
 from hook_service.library.scanner import Scanner, prune
 from tests.unit.library.samples import write_loop
 
 PROFILES = tuple(BUILT_IN.values())
-
-
-@pytest.fixture
-def loops(tmp_path: Path) -> Path:
-    path = tmp_path / "loops"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Path:
-    return tmp_path / "library"
 
 
 def old(path: Path, content: bytes, age: float = 60) -> Path:

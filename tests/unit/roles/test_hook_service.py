@@ -22,7 +22,7 @@ from ansible.template import Templar, trust_as_template  # type: ignore[import-u
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from werkzeug.security import check_password_hash
 
-from hook_service.config_users import parse
+from hook_service.config.users import parse
 
 REPOSITORY = Path(__file__).parents[3]
 ROLE = REPOSITORY / "roles/hook_service"
@@ -41,6 +41,7 @@ def plugin(path: str) -> ModuleType:
 release = plugin("lookup_plugins/radio_release.py")
 services = plugin("library/radio_state.py")
 users = plugin("filter_plugins/radio_users.py")
+sums = plugin("../../playbooks/filter_plugins/sums.py")
 
 
 @pytest.fixture
@@ -64,7 +65,9 @@ def test_the_same_content_is_the_same_release_and_the_same_archive(checkout: Pat
     assert release.archive(same) == packed
 
 
-@pytest.mark.parametrize("path", ["hook_service/config.py", "sql/0001.tables.sql", "templates/cards/band.svg.j2"])
+@pytest.mark.parametrize(
+    "path", ["hook_service/config/host.py", "sql/0001.tables.sql", "templates/cards/band.svg.j2"]
+)
 def test_other_content_is_another_release(checkout: Path, path: str) -> None:
     before = release.contents(checkout, RELEASES)[0]
     with (checkout / path).open("a") as file:
@@ -179,6 +182,12 @@ def test_radio_web_reaches_other_hosts_only_where_it_has_to(
     assert ("IPAddressDeny=any" in unit.splitlines()) is closed
     assert "LoadCredential=jazz.azuracast-key:/etc/radio/credentials/jazz.azuracast-key" in unit.splitlines()
     assert "SystemCallFilter=~@privileged @resources" in unit.splitlines()
+
+
+def test_of_what_is_found_files_have_a_mode_and_a_sum_and_directories_none() -> None:
+    found = [{"path": "/etc/radio", "mode": "0755"}, {"path": "/etc/radio/a", "mode": "0600", "checksum": "3f78"}]
+    assert sums.sums({"files": found}) == {"/etc/radio/a": "0600 3f78"}
+    assert sums.sums({"files": []}) == {}
 
 
 def test_the_service_takes_what_the_role_makes_of_users() -> None:

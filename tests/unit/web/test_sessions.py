@@ -11,7 +11,7 @@ import yaml
 from werkzeug.security import generate_password_hash
 
 from hook_service import config
-from hook_service.config_users import parse
+from hook_service.config.users import parse
 from hook_service.web import sessions
 from hook_service.web.auth import ALL, READ
 from hook_service.web.sessions import Refused, Sessions
@@ -184,4 +184,4 @@ def test_a_fault_in_the_file_is_named_without_what_it_holds(text: str, said: str
 def test_a_file_that_can_not_be_used_is_said_and_costs_only_the_page(door: Door) -> None:
     (door.host.credentials / "page-users").write_text("ada: [")
     assert door.open().users == 0
-    assert any("page-users is not YAML" in line for line in door.host.missing_credentials())
+    assert any("page-users is not YAML" in line for line in config.missing_credentials(door.host))

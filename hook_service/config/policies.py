@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from hook_service.config_values import LoopName, Section, choice_or_loop, port_is_good
+from hook_service.config.values import LoopName, Section, choice_or_loop, port_is_good
 
 _SHORTCODE = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 OFFLINE = ("hold", "default", "slate")

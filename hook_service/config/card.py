@@ -6,7 +6,7 @@ import re
 
 from pydantic import Field, field_validator
 
-from hook_service.config_values import Name, Section, Whole
+from hook_service.config.values import Name, Section, Whole
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})(?::\d{1,5})?\Z|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?\Z")
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from hook_service.config_values import Section, port_is_good
+from hook_service.config.values import Section, port_is_good
 
 _SCHEMES = ("rtmp", "rtmps", "srt")
 _STREAM = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
