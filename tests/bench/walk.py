@@ -274,5 +274,5 @@ def _report(part: Part, walks: Sequence[Sequence[Step]], song_seconds: float) ->
         " player at the platform has decoded a second of it. The stations are those of `make station`, just put on"
         f" the air; their songs last {song_seconds:g} s. The newcomers come at different times of a song, and took "
         + ", ".join(f"{total:.0f} s" for total in totals)
-        + "."
+        + ". Who maps a song just as it begins has come too late for it, and gives the video to the next one as well."
     )
