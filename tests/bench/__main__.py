@@ -20,7 +20,7 @@ from tests.rig.nginx import ROOT
 # In the order of the document; each is a module with `measure(stage) -> Part`.
 PARTS = (
     "cost", "onair", "transitions", "cards", "latency", "alignment",
-    "load", "pages", "stations", "preparing", "library", "mappings",
+    "load", "pages", "stations", "preparing", "library", "mappings", "walk",
 )  # fmt: skip
 
 

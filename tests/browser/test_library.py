@@ -40,8 +40,12 @@ def test_videos_are_uploaded_seen_and_found(signed_in: SignedIn, station: Statio
     loops = page.get_by_role("list", name="Loops")
     for video in videos[:2]:
         expect(uploads).to_contain_text(video.name)
+    for video in videos[:2]:
+        expect(uploads.get_by_role("listitem").filter(has_text=video.name)).to_contain_text(
+            "Uploaded and ready", timeout=30_000
+        )
     one = loops.get_by_role("listitem").filter(has=page.get_by_role("heading", name="Neon Rain.mp4"))
-    expect(one).to_contain_text("Ready", timeout=30_000)
+    expect(one).to_contain_text("Ready")
     # Its picture is there, and moves where the mouse is.
     expect(one.locator("img")).to_have_js_property("naturalWidth", 320, timeout=20_000)
     one.get_by_role("button", name="Preview of Neon Rain.mp4").hover()
@@ -58,6 +62,10 @@ def test_videos_are_uploaded_seen_and_found(signed_in: SignedIn, station: Statio
     expect(page.get_by_text("1 loop", exact=True)).to_be_visible()
     expect(one).to_be_visible()
     expect(page.get_by_role("option", name="rain (1)")).to_be_attached()
+    # What is ready is there to be given to songs, whatever else is looked for.
+    uploads.get_by_role("link", name="Give it to songs: Paper Moon.mp4").click()
+    expect(page.get_by_role("heading", name="Mappings")).to_be_visible()
+    expect(page.get_by_text("Choose which songs get Paper Moon.mp4")).to_be_visible()
 
 
 def test_the_same_again_and_what_is_no_video(signed_in: SignedIn, videos: list[Path], tmp_path: Path) -> None:
@@ -68,6 +76,7 @@ def test_the_same_again_and_what_is_no_video(signed_in: SignedIn, videos: list[P
     copy.write_bytes(videos[0].read_bytes())
     choose.set_input_files(copy)
     expect(uploads).to_contain_text("Is there already: Neon Rain.mp4", timeout=15_000)
+    expect(uploads.get_by_role("link", name="Give it to songs: Neon Rain.mp4")).to_be_visible()
     text = tmp_path / "letter.mp4"
     text.write_text("Dear station,\n" * 100)
     choose.set_input_files(text)
@@ -135,6 +144,7 @@ def test_who_may_only_look_changes_nothing(signed_in: SignedIn) -> None:
     page = library(signed_in("viewer", viewport={"width": 390, "height": 844}))
     expect(page.get_by_role("heading", name="default.mp4")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^(Delete|Tags)"))).to_have_count(0)
+    expect(page.get_by_role("link", name=re.compile("^Songs"))).to_have_count(0)
     expect(page.get_by_role("heading", name="Upload")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert faults_of(page) == []

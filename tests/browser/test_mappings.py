@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from hook_service.tracks.track_key import normalise, track_key
 from tests.browser.conftest import SignedIn, faults_of, picture
 from tests.integration.onair import show
+from tests.rig.azuracast import Track
 from tests.rig.station import Station
 
 _INSERT = (
@@ -120,6 +121,40 @@ def test_one_song_by_its_suggestion_with_the_keyboard(signed_in: SignedIn, libra
     page.get_by_role("button", name="Take mappings away…").click()
     page.get_by_role("dialog").get_by_role("button", name="Take away").click()
     expect(page.get_by_role("row").filter(has_text="nothing is mapped")).to_have_count(1)
+
+
+def test_a_loop_from_the_library_for_the_song_that_comes_next(signed_in: SignedIn, library: Station) -> None:
+    assert library.webhook(Track("Coral", "Song 002"), next=Track("The Lagoons", "Song 003")) == 202
+    page = signed_in()
+    page.get_by_role("link", name="Library").click()
+    page.get_by_role("link", name="Songs of lagoon.mp4").click()
+    offer = page.get_by_text("Choose which songs get lagoon.mp4")
+    expect(offer).to_be_visible()
+    told = page.get_by_role("group", name="Now and next")
+    expect(told).to_contain_text("On the air: Coral \u2013 Song 002")
+    assert faults_of(page) == []
+    for song, seen in (
+        ("The Lagoons \u2013 Song 003", "It is seen when the song begins next."),
+        ("Coral \u2013 Song 002", "The song is on the air now: it is seen when it plays again."),
+    ):
+        told.get_by_role("button", name=song).click()
+        expect(page.get_by_text("1 to 1 of 1 song")).to_be_visible()
+        page.get_by_role("button", name=f"Choose a loop for {song}").click()
+        dialog = page.get_by_role("dialog", name=f"A loop for {song}")
+        expect(dialog.get_by_role("radio", name="lagoon.mp4")).to_be_checked()
+        expect(dialog.get_by_text("Chosen in the library")).to_be_visible()
+        expect(dialog.get_by_role("status")).to_have_text("It would be: 1 mapping made.")
+        dialog.get_by_role("button", name="Map").click()
+        expect(page.get_by_role("status").filter(has_text=f"1 mapping made. {seen}")).to_be_visible()
+    # It stays chosen, for one song after the other, until the person has had enough of it.
+    page.reload()
+    expect(offer).to_be_visible()
+    offer.get_by_role("button", name="Close").click()
+    expect(offer).to_be_hidden()
+    expect(page).not_to_have_url(re.compile("give="))
+    # What is told of keeps up by itself.
+    assert library.webhook(Track("The Lagoons", "Song 003"), next=Track("Ember Choir", "Song 004")) == 202
+    expect(told).to_contain_text("Next: Ember Choir \u2013 Song 004")
 
 
 def test_all_of_a_filter_at_once(signed_in: SignedIn, library: Station) -> None:

@@ -49,7 +49,9 @@ LOOPS = (
     Loop("violet", 4, "0x67379c", "◆", "(w-tw)*abs(mod(t/5\\,2)-1)", "(h-th-50)*abs(mod(t/2.5\\,2)-1)"),
     Loop("honey", 5, "0xb07a0c", "♫", "(w-tw)/2+160*cos(2*PI*t/2)", "(h-th)/2+160*sin(2*PI*t/2)"),
 )
-LOOP_BY_NUMBER = {loop.number: loop for loop in LOOPS}
+# The video that no station has: whoever plays an operator brings it along.
+OWN, OWN_NUMBER = "own", 6
+NAME_BY_NUMBER = {loop.number: loop.name for loop in LOOPS} | {OWN_NUMBER: OWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,18 @@ def loop_args(loop: Loop, seconds: float = 10, size: tuple[int, int] = (1280, 72
     return [
         "-f", "lavfi", "-i", ",".join(filters), "-c:v", "libx264", "-preset", "ultrafast", "-crf", "20",
         "-threads", "1", "-movflags", "+faststart", "-f", "mp4",
+    ]  # fmt: skip
+
+
+def own_args(seconds: float = 25, size: tuple[int, int] = (1920, 1080)) -> list[str]:
+    """FFmpeg's arguments, but for the output file, that make OWN: as full of detail as a camera's, and with sound."""
+    width, height = size
+    picture = f"testsrc2=s={width}x{height}:r=30:d={seconds}"
+    return [
+        "-f", "lavfi", "-i", ",".join([picture, *_strip(OWN_NUMBER), "format=yuv420p"]),
+        "-f", "lavfi", "-i", f"sine=frequency=330:duration={seconds}",
+        "-c:v", "libx264", "-preset", "ultrafast", "-crf", "20", "-c:a", "aac", "-b:a", "128k",
+        "-movflags", "+faststart", "-f", "mp4",
     ]  # fmt: skip
 
 
@@ -243,22 +257,23 @@ def read_strip(cells: bytes) -> Picture:
     bits = [int(cell > (white + black) / 2) for cell in cells[2:-1]]
     number = sum(bit << place for place, bit in enumerate(reversed(bits[:ID_BITS])))
     frame = sum(bit << place for place, bit in enumerate(reversed(bits[ID_BITS:-1])))
-    if sum(bits) % 2 or number not in LOOP_BY_NUMBER:
+    if sum(bits) % 2 or number not in NAME_BY_NUMBER:
         return Picture(None, -1)
-    return Picture(LOOP_BY_NUMBER[number].name, frame)
+    return Picture(NAME_BY_NUMBER[number], frame)
+
+
+def strips_argv(source: str) -> list[str]:
+    """The command that decodes a file or a URL and writes the CELLS brightnesses of each frame's strip, in order."""
+    strip = f"crop=iw:floor(ih*{STRIP_HEIGHT / 2:.6f}):0:floor(ih*{1 - STRIP_HEIGHT * 0.75:.6f})"
+    return [
+        child.find_program("ffmpeg"), "-v", "error", "-nostdin", "-i", source, "-map", "0:v:0",
+        "-fps_mode", "passthrough", "-vf", f"{strip},format=gray,scale={CELLS}:1:flags=area", "-f", "rawvideo", "-",
+    ]  # fmt: skip
 
 
 def read_pictures(video: Path) -> list[Picture]:
     """Decode a file and read every frame's strip, in order."""
-    strip = f"crop=iw:floor(ih*{STRIP_HEIGHT / 2:.6f}):0:floor(ih*{1 - STRIP_HEIGHT * 0.75:.6f})"
-    done = subprocess.run(
-        [
-            child.find_program("ffmpeg"), "-v", "error", "-nostdin", "-i", str(video), "-map", "0:v:0",
-            "-fps_mode", "passthrough", "-vf", f"{strip},format=gray,scale={CELLS}:1:flags=area",
-            "-f", "rawvideo", "-",
-        ],
-        capture_output=True, check=False,
-    )  # fmt: skip
+    done = subprocess.run(strips_argv(str(video)), capture_output=True, check=False)
     if done.returncode != 0:
         raise RigError(f"could not decode {video}: {done.stderr.decode(errors='replace').strip()}")
     raw = done.stdout

@@ -43,3 +43,9 @@ def test_a_generated_loop_says_what_it_is(tmp_path: Path) -> None:
     assert media.read_pictures(path) == [Picture(loop.name, frame) for frame in range(25)]
     made = path.stat().st_mtime_ns
     assert media.make(tmp_path, loop.file, media.loop_args(loop, 1, (640, 360), 25)).stat().st_mtime_ns == made
+
+
+def test_an_operators_own_video_is_told_from_every_loop(tmp_path: Path) -> None:
+    path = media.make(tmp_path, "own.mp4", media.own_args(1, (640, 360)))
+    assert media.read_pictures(path) == [Picture(media.OWN, frame) for frame in range(30)]
+    assert media.OWN not in [loop.name for loop in LOOPS]

@@ -9,6 +9,7 @@ const QUIET = 10000;
 const $ = (id) => document.getElementById(id);
 const shelf = $("shelf");
 const mayChange = shelf.dataset.mayChange === "yes";
+const mayMap = shelf.dataset.mayMap === "yes";
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const cards = new Map();
 let wanted = PAGE;
@@ -82,6 +83,15 @@ function picture(loop) {
   return frame;
 }
 
+/** The way to the songs that are to get a loop. */
+function toSongs(name, attributes, words) {
+  if (!mayMap) return null;
+  const asked = new URLSearchParams({ give: name });
+  const station = new URLSearchParams(location.search).get("station");
+  if (station) asked.set("station", station);
+  return el("a", { class: "button", href: `/mappings?${asked}`, ...attributes }, words);
+}
+
 function card(loop) {
   const [kind, words] = STATES[loop.state](loop);
   const used = uses(loop.used);
@@ -98,6 +108,7 @@ function card(loop) {
       el(
         "div",
         { class: "buttons" },
+        loop.state !== "refused" && toSongs(loop.name, { "aria-label": `Songs of ${loop.name}` }, "Songs"),
         el("button", { type: "button", "aria-label": `Tags of ${loop.name}`, disabled: loop.tags === null, click: () => editTags(loop) }, "Tags"),
         loop.state === "refused" &&
           el("button", { type: "button", "aria-label": `Try ${loop.name} again`, click: (event) => again(event.currentTarget, loop) }, "Try again"),
@@ -158,12 +169,13 @@ async function load() {
     const text = told.preparation === null ? `${shown}. The preparation does not answer.` : shown;
     if ($("count").textContent !== text) $("count").textContent = text;
     $("more").hidden = !told.next;
+    await follow();
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     $("count").textContent = error.message;
     if (error.status === 401) return;
   }
-  const busy = uploads.busy || loops.some((loop) => ["pending", "encoding"].includes(loop.state) || (loop.state === "prepared" && !loop.picture));
+  const busy = uploads.busy || [...rows.keys()].some(awaited) || loops.some((loop) => ["pending", "encoding"].includes(loop.state) || (loop.state === "prepared" && !loop.picture));
   timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", load, { once: true }) : load()), busy ? BUSY : QUIET);
 }
 
@@ -223,6 +235,7 @@ async function remove(button, loop) {
       asked.set("force", "true");
       gone = await api("DELETE", `/loops?${asked}`);
     }
+    for (const upload of rows.keys()) if (upload.name === loop.name) uploads.remove(upload);
     const toast = say(`${loop.name} is deleted.`, "good");
     const undo = el("button", { type: "button", click: () => (toast.remove(), restore(null, gone)) }, "Undo");
     toast.append(undo);
@@ -254,8 +267,9 @@ function editTags(loop) {
 // --- uploads ---
 
 const rows = new Map();
+const uploaded = (upload) => (upload.name === upload.file.name ? "Uploaded" : `Uploaded as ${upload.name}`);
 const ENDED = {
-  done: (upload) => (upload.name === upload.file.name ? "Uploaded; it is being prepared now" : `Uploaded as ${upload.name}; it is being prepared now`),
+  done: (upload) => `${uploaded(upload)}; it is being prepared now`,
   duplicate: (upload) => `Is there already: ${upload.name}`,
   refused: (upload) => `Refused: ${upload.text}`,
   failed: (upload) => upload.text,
@@ -298,8 +312,38 @@ function told(upload) {
   made.resume.hidden = !["paused", "failed"].includes(upload.state);
   if (over && !upload.over) {
     upload.over = true;
+    if (upload.state === "duplicate") offer(made, upload.name);
     say(`${upload.file.name}: ${words}.`, upload.state === "refused" ? "bad" : "good");
     changed();
+  }
+}
+
+function offer(made, name) {
+  const link = toSongs(name, { class: "button primary", "aria-label": `Give it to songs: ${name}` }, "Give it to songs");
+  if (link) made.remove.before(link);
+}
+
+const awaited = (upload) => upload.state === "done" && !upload.prepared;
+
+/** Say how the preparation of what was uploaded goes, and once it is ready what can be done with it. */
+async function follow() {
+  for (const [upload, made] of rows) {
+    if (!awaited(upload)) continue;
+    // It need not be among the loops that are shown.
+    const found = await api("GET", `/loops?${new URLSearchParams({ q: upload.name.slice(0, 200), limit: String(MOST) })}`);
+    const loop = found.items.find((one) => one.name === upload.name);
+    // Another round may have been here meanwhile.
+    if (!loop || loop.state === "pending" || !awaited(upload)) continue;
+    const percent = loop.percent === null ? "" : `: ${loop.percent} %`;
+    made.how.textContent = `${uploaded(upload)}; it is being prepared now${percent}`;
+    if (loop.state === "encoding") continue;
+    upload.prepared = true;
+    const well = loop.state === "prepared";
+    const words = well ? "and ready" : `but refused: ${loop.reason ?? "no reason is known"}`;
+    made.how.textContent = `${uploaded(upload)} ${words}`;
+    made.how.classList.toggle("error", !well);
+    say(`${upload.name} is ${well ? "ready" : words.replace("but ", "")}.`, well ? "good" : "bad");
+    if (well) offer(made, upload.name);
   }
 }
 

@@ -1,5 +1,6 @@
 // The dialog in which a loop is chosen: suggestions, a search, what it would come to, and a look at it on the air.
 import { api, ask, attempt, Problem, say, station } from "./api.js";
+import { isOnAir } from "./mappings-air.js";
 import { $, controls, count, el, poster, settled } from "./mappings-dom.js";
 
 const TRIAL = 60;
@@ -36,10 +37,16 @@ async function list() {
     say(error.message, "bad");
   }
   if (mine !== round) return;
-  const first = q ? [] : suggested;
-  const names = new Set(first.map((one) => one.loop));
-  const options = [...first.map((one) => option(one.loop, `Suggested: it ${one.reason.replace(/ it$/, "")}`)), ...found.filter((name) => !names.has(name)).map((name) => option(name))];
-  const kept = loopChosen();
+  // Each once, with what is first said of it.
+  const notes = new Map();
+  const add = (loop, note) => notes.has(loop) || notes.set(loop, note);
+  if (!q) {
+    if (now.offer) add(now.offer, "Chosen in the library");
+    for (const one of suggested) add(one.loop, `Suggested: it ${one.reason.replace(/ it$/, "")}`);
+  }
+  for (const loop of found) add(loop);
+  const options = [...notes].map(([loop, note]) => option(loop, note));
+  const kept = loopChosen() ?? now.offer;
   $("loop-list").replaceChildren(...(options.length ? options : [el("p", {}, "No loop is called like this.")]));
   // What was chosen stays so, as long as it is there.
   for (const radio of form.querySelectorAll("input[name=loop]")) radio.checked = radio.value === kept;
@@ -68,12 +75,18 @@ async function plan() {
 function sentence(found) {
   const parts = [];
   if (found.created) parts.push(`${count(found.created, "mapping")} made`);
-  if (found.replaced) parts.push(`${found.replaced} replaced`);
+  if (found.replaced) parts.push(`${found.created ? found.replaced : count(found.replaced, "mapping")} replaced`);
   if (found.unchanged) parts.push(`${found.unchanged} as before`);
   let text = `${parts.join(", ") || "Nothing to change"}.`;
   if (found.skipped) text += ` ${count(found.skipped, "song")} left out: nothing to map by.`;
   if (found.overruled) text += ` ${count(found.overruled, "song")} keep another loop by a closer rule.`;
   return text;
+}
+
+/** When viewers see it: a picture stays for as long as its song. */
+function when() {
+  if (now.song && isOnAir(now.song)) return "The song is on the air now: it is seen when it plays again.";
+  return now.song ? "It is seen when the song begins next." : "They are seen when the songs begin next.";
 }
 
 async function tryIt() {
@@ -88,10 +101,10 @@ async function tryIt() {
 
 /**
  * Have a loop chosen and mapped. `which` is what the API knows the songs by, `number` how many they are; `song` is the one
- * that it is about, where it is one. Whether it was done.
+ * that it is about, where it is one; `offer` is a loop that is chosen beforehand. Whether it was done.
  */
-export async function assign({ which, number, song, name, playlist }) {
-  now = { which };
+export async function assign({ which, number, song, name, playlist, offer }) {
+  now = { which, song, offer };
   suggested = [];
   const title = name ?? (song ? [song.artist, song.title].filter(Boolean).join(" – ") : count(number, "song"));
   $("assigning-head").textContent = `A loop for ${title}`;
@@ -127,7 +140,7 @@ if (dialog) {
   form.addEventListener("change", (event) => event.target !== $("loop-search") && plan());
   $("try").addEventListener("click", tryIt);
   $("do-assign").addEventListener("click", async () => {
-    const well = await attempt($("do-assign"), () => api("PUT", "/mappings/bulk", order(false)), (done) => sentence(done));
+    const well = await attempt($("do-assign"), () => api("PUT", "/mappings/bulk", order(false)), (done) => `${sentence(done)} ${when()}`);
     if (well) dialog.close("done");
   });
 }

@@ -1,5 +1,6 @@
 // The songs and their loops: found, selected, mapped. The address has the filter, so that it can be kept and sent on.
 import { api, ask, attempt, Problem, say, station } from "./api.js";
+import { air } from "./mappings-air.js";
 import { assign } from "./mappings-assign.js";
 import { importing } from "./mappings-csv.js";
 import { defaults } from "./mappings-defaults.js";
@@ -14,6 +15,8 @@ let cursors = [null];
 let total = 0;
 let items = [];
 let round = 0;
+// The loop with which the person came from the library.
+let offer = new URLSearchParams(location.search).get("give");
 
 /** The filter as it is now, without what is empty. */
 function filter() {
@@ -102,9 +105,16 @@ function only(field, text) {
   form.elements[field].focus();
 }
 
+/** That song, whatever was searched for. */
+function find(song) {
+  for (const name of NAMES) form.elements[name].value = "";
+  only("q", [song.artist, song.title].filter(Boolean).join(" "));
+}
+
 const apply = settled(() => {
   const query = new URLSearchParams(filter());
   if (new URLSearchParams(location.search).has("station")) query.set("station", station);
+  if (offer) query.set("give", offer);
   history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
   load();
 });
@@ -161,7 +171,7 @@ function meant() {
 }
 
 async function choose(which, number, song, name) {
-  const done = await assign({ which, number, song, name, playlist: which.filter?.playlist });
+  const done = await assign({ which, number, song, name, playlist: which.filter?.playlist, offer });
   if (!done) return;
   pickNone();
   await Promise.all([load(), overview()]);
@@ -263,7 +273,15 @@ if (edits) {
   $("remove").addEventListener("click", remove);
   $("sync").addEventListener("click", sync);
   importing(() => Promise.all([load(), overview()]));
+  $("offer").hidden = !offer;
+  $("offer").querySelector(".loop").textContent = offer ?? "";
+  $("offer").querySelector("button").addEventListener("click", () => {
+    offer = null;
+    $("offer").hidden = true;
+    apply();
+  });
 }
 overview();
 load();
+air(find);
 defaults(load);
