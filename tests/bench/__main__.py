@@ -12,7 +12,7 @@ from types import FrameType
 
 from tests.bench import report
 from tests.bench.measure import Others
-from tests.bench.outcome import Part
+from tests.bench.report import Run
 from tests.bench.stage import Stage
 from tests.rig.child import become_subreaper, forget_place
 from tests.rig.nginx import ROOT
@@ -29,7 +29,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be given more than once")
     parser.add_argument("--quick", action="store_true", help="short, for development: its figures mean little")
-    parser.add_argument("--out", type=Path, help="directory for benchmarks.md and benchmarks.json (default: docs)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="directory for benchmarks.md and benchmarks.json (default: docs); with --only the other parts that are "
+        "there already stay",
+    )
     options = parser.parse_args()
     whole = options.only is None and not options.quick
     out = options.out or (ROOT / "docs" if whole else None)
@@ -48,23 +53,28 @@ def main() -> int:
 
 def _run(stage: Stage, names: tuple[str, ...] | list[str], out: Path | None) -> int:
     become_subreaper()
-    began = time.monotonic()
-    parts: dict[str, Part] = {}
-    others: dict[str, float] = {}
+    about = report.machine()
+    known: dict[str, Run] = {}
+    if out is not None and names is not PARTS and (out / "benchmarks.json").exists():
+        try:
+            known = report.saved((out / "benchmarks.json").read_text(), about)
+        except ValueError as error:
+            print(f"bench: the other parts in {out} can't stay: {error}", file=sys.stderr)
+            return 1
+    runs: dict[str, Run] = {}
     for name in names:
         at, rest = time.monotonic(), Others()
-        parts[name] = importlib.import_module(f"tests.bench.{name}").measure(stage)
-        others[name] = rest.share()
-        _say(f"{name}: {time.monotonic() - at:.0f} s")
-    minutes = (time.monotonic() - began) / 60
-    about = report.machine()
-    document = report.markdown(parts, about, others, minutes)
-    print(document)
+        part = importlib.import_module(f"tests.bench.{name}").measure(stage)
+        seconds = time.monotonic() - at
+        runs[name] = Run(part, report.now(), seconds / 60, rest.share())
+        _say(f"{name}: {seconds:.0f} s")
+    print(report.markdown(runs, about))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "benchmarks.md").write_text(document)
-        (out / "benchmarks.json").write_text(report.as_json(parts, about, others, minutes))
-    missed = [check for part in parts.values() for check in part.checks if not check.met]
+        whole = {name: (known | runs)[name] for name in PARTS if name in known | runs}
+        (out / "benchmarks.md").write_text(report.markdown(whole, about))
+        (out / "benchmarks.json").write_text(report.as_json(whole, about))
+    missed = [check for run in runs.values() for check in run.part.checks if not check.met]
     for check in missed:
         print(f"missed: {check.what}: {check.measured}, required {check.required}", file=sys.stderr)
     return 1 if missed else 0

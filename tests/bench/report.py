@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,12 @@ def machine() -> dict[str, str]:
         },
         "Python": platform.python_version(),
         "Steadycast": hook_service.__version__,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "command": f"`{COMMAND}`",
     }
+
+
+def now() -> str:
+    """The time, as a reader should see it."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _text(path: str) -> str:
@@ -84,43 +88,61 @@ def requirements(checks: Sequence[Check]) -> Table:
     return Table(["Requirement", "Measured", "Required", "Met"], rows)
 
 
-def markdown(parts: dict[str, Part], about: dict[str, str], others: dict[str, float], minutes: float) -> str:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One part, measured: when (text, UTC), for how long, and what other processes used meanwhile (% of a core)."""
+
+    part: Part
+    measured: str
+    minutes: float
+    others_cpu_percent: float
+
+
+def markdown(runs: dict[str, Run], about: dict[str, str]) -> str:
     """The whole document."""
-    checks = [check for part in parts.values() for check in part.checks]
-    busy = max(others.values(), default=0.0)
+    checks = [check for run in runs.values() for check in run.part.checks]
+    minutes = sum(run.minutes for run in runs.values())
+    when = [
+        [run.part.title, run.measured, f"{run.minutes:.1f} min", f"{run.others_cpu_percent:.0f} %"]
+        for run in runs.values()
+    ]
     out = [
         "# Benchmarks",
-        f"Written by `{COMMAND}` ({minutes:.0f} minutes): every figure here comes from one run of it, on real "
-        "servers on loopback: Icecast, PostgreSQL, nginx-rtmp as the relay and a second nginx-rtmp as the platform. "
-        "The same figures are in [benchmarks.json](benchmarks.json).",
+        f"Written by `{COMMAND}` ({minutes:.0f} minutes) on real servers on loopback: Icecast, PostgreSQL, "
+        "nginx-rtmp as the relay, and another as the platform. One part can be measured anew on the same machine by "
+        "`python -m tests.bench --only PART --out docs`; when each was is below. The same figures are in "
+        "[benchmarks.json](benchmarks.json).",
         table(requirements(checks)),
         "## The machine",
         table(Table(["", ""], [[key, value] for key, value in about.items()])),
-        f"Processes that were no part of the run used at most {busy:.0f} % of a core during any part of it.",
+        table(Table(["Part", "Measured", "Took", "Others used at most"], when)),
+        "Others are processes that were no part of the run; in percent of one core.",
     ]
-    for part in parts.values():
-        out += [f"## {part.title}", *map(table, part.tables), *part.notes]
+    for run in runs.values():
+        out += [f"## {run.part.title}", *map(table, run.part.tables), *run.part.notes]
     return "\n\n".join(out) + "\n"
 
 
-def as_json(parts: dict[str, Part], about: dict[str, str], others: dict[str, float], minutes: float) -> str:
-    """The same for machines."""
+def as_json(runs: dict[str, Run], about: dict[str, str]) -> str:
+    """The same for machines, and for `saved`."""
     document: dict[str, Any] = {
         "machine": about,
-        "minutes": minutes,
-        "others_cpu_percent": others,
-        "met": all(check.met for part in parts.values() for check in part.checks),
-        "checks": [
-            {
-                "part": name,
-                "what": check.what,
-                "measured": check.measured,
-                "required": check.required,
-                "met": check.met,
-            }
-            for name, part in parts.items()
-            for check in part.checks
-        ],
-        "parts": {name: part.figures for name, part in parts.items()},
+        "met": all(check.met for run in runs.values() for check in run.part.checks),
+        "parts": {name: asdict(run) for name, run in runs.items()},
     }
     return json.dumps(rounded(document), indent=2, ensure_ascii=False) + "\n"
+
+
+def saved(text: str, about: dict[str, str]) -> dict[str, Run]:
+    """The runs of a document that `as_json` wrote. Raises ValueError for those of another machine or release."""
+    document = json.loads(text)
+    other = [key for key, value in about.items() if document["machine"].get(key) != value]
+    if other:
+        raise ValueError(f"they were measured with another {', '.join(other)}: measure all parts anew")
+    runs = {}
+    for name, run in document["parts"].items():
+        part = run["part"]
+        part["tables"] = [Table(**one) for one in part["tables"]]
+        part["checks"] = [Check(**one) for one in part["checks"]]
+        runs[name] = Run(**{**run, "part": Part(**part)})
+    return runs

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.outcome import Table
-from tests.bench.report import machine, table
+from tests.bench.report import machine, now, table
 from tests.faults import around, content, measure, network, processes, report, resources
 from tests.faults.fault import Fault, Measured, Unavailable
 from tests.faults.stage import Stage
@@ -113,7 +113,7 @@ class Run:
     def save(self, out: Path, stage: Stage) -> None:
         """Both documents, the faults in their own order."""
         system = stage.host(". /etc/os-release; echo $PRETTY_NAME").strip()
-        about = machine() | {"host": system, "command": f"`{report.COMMAND}`"}
+        about = machine() | {"date": now(), "host": system, "command": f"`{report.COMMAND}`"}
         found = [self.found[name] for name in FAULTS if name in self.found]
         out.mkdir(parents=True, exist_ok=True)
         (out / "RELIABILITY.md").write_text(report.markdown(found, self.missing, about, self.minutes))

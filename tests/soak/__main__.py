@@ -36,7 +36,7 @@ def main() -> int:
     finally:
         course.clear(place)
     minutes = (time.monotonic() - began) / 60
-    about = report.machine() | {"command": f"`make soak SECONDS={options.seconds:.0f}`"}
+    about = report.machine() | {"date": report.now(), "command": f"`make soak SECONDS={options.seconds:.0f}`"}
     document = markdown(part, about, options.seconds / 60)
     print(document)
     out = options.out or (ROOT / "docs" if options.seconds >= FULL_SECONDS else None)
