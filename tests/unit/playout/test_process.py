@@ -239,7 +239,9 @@ def test_children_die_with_us(tmp_path: Path) -> None:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         deadline = time.monotonic() + 5
-        while b"setpriv" in Path(f"/proc/{child}/cmdline").read_bytes() and time.monotonic() < deadline:
+        # First it is a copy of its parent, then setpriv, which binds it to its parent.
+        command = Path(f"/proc/{child}/cmdline")
+        while not command.read_bytes().startswith(b"sleep") and time.monotonic() < deadline:
             time.sleep(0.01)
         assert is_alive(child)
         parent.kill()
