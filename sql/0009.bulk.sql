@@ -55,7 +55,8 @@ DECLARE
 BEGIN
     RETURN QUERY
     WITH usable AS MATERIALIZED (
-        SELECT m.id, m.station = '*' AS everywhere, m.kind, m.track_key, m.azuracast_song_id, m.media_unique_id,
+        SELECT m.id, m.station = '*' AS everywhere, m.kind, m.track_key, lower(m.azuracast_song_id) AS song,
+            lower(m.media_unique_id) AS media,
             CASE WHEN starts_with(m.loop_file_path, its_base)
                 THEN substr(m.loop_file_path, length(its_base) + 1) ELSE m.loop_file_path END AS loop
         FROM track_mappings m
@@ -64,30 +65,31 @@ BEGIN
             AND m.loop_file_path !~ '(^|/)\.\.(/|$)|://|/$|[[:cntrl:]]'
             AND (m.loop_file_path NOT LIKE '/%' OR starts_with(m.loop_file_path, its_base))
     ),
-    -- Of several mappings for one key the station's own, then the later one. Each is made once, whatever is planned.
+    -- Of several mappings for one key the station's own, then the later one. Each is made once, whatever is planned. How
+    -- a language sorts does not matter here, and would take several times as long.
     by_song AS MATERIALIZED (
-        SELECT DISTINCT ON (1) lower(azuracast_song_id) AS key, id, loop FROM usable WHERE azuracast_song_id <> ''
-        ORDER BY 1, everywhere, id DESC
+        SELECT DISTINCT ON (song COLLATE "C") song AS key, id, loop FROM usable WHERE song <> ''
+        ORDER BY song COLLATE "C", everywhere, id DESC
     ),
     by_media AS MATERIALIZED (
-        SELECT DISTINCT ON (1) lower(media_unique_id) AS key, id, loop FROM usable WHERE media_unique_id <> ''
-        ORDER BY 1, everywhere, id DESC
+        SELECT DISTINCT ON (media COLLATE "C") media AS key, id, loop FROM usable WHERE media <> ''
+        ORDER BY media COLLATE "C", everywhere, id DESC
     ),
     by_track AS MATERIALIZED (
-        SELECT DISTINCT ON (1) track_key AS key, id, loop FROM usable WHERE kind = 'track'
-        ORDER BY 1, everywhere, id DESC
+        SELECT DISTINCT ON (track_key COLLATE "C") track_key AS key, id, loop FROM usable WHERE kind = 'track'
+        ORDER BY track_key COLLATE "C", everywhere, id DESC
     ),
     by_album AS MATERIALIZED (
-        SELECT DISTINCT ON (1) track_key AS key, id, loop FROM usable WHERE kind = 'album'
-        ORDER BY 1, everywhere, id DESC
+        SELECT DISTINCT ON (track_key COLLATE "C") track_key AS key, id, loop FROM usable WHERE kind = 'album'
+        ORDER BY track_key COLLATE "C", everywhere, id DESC
     ),
     by_artist AS MATERIALIZED (
-        SELECT DISTINCT ON (1) track_key AS key, id, loop FROM usable WHERE kind = 'artist'
-        ORDER BY 1, everywhere, id DESC
+        SELECT DISTINCT ON (track_key COLLATE "C") track_key AS key, id, loop FROM usable WHERE kind = 'artist'
+        ORDER BY track_key COLLATE "C", everywhere, id DESC
     ),
     by_playlist AS MATERIALIZED (
-        SELECT DISTINCT ON (1) track_key AS key, id, loop FROM usable WHERE kind = 'playlist'
-        ORDER BY 1, everywhere, id DESC
+        SELECT DISTINCT ON (track_key COLLATE "C") track_key AS key, id, loop FROM usable WHERE kind = 'playlist'
+        ORDER BY track_key COLLATE "C", everywhere, id DESC
     ),
     -- By itself: a list is unnested by a nested loop. Planned together, the price on that hides what the rest costs.
     listed AS MATERIALIZED (

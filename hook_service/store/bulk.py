@@ -23,9 +23,10 @@ _LOCK: Final = 0x72616469_6F000002
 # One after the other: two that write the same rows, each in an order of its own, would wait for each other.
 #
 # What is chosen may be ten songs or ten thousand, which the planner doesn't know: with a nested loop the latter take
-# a minute. The rest is as in radio_songs.
+# a minute, and by a merge all mappings are sorted for the former. The rest is as in radio_songs.
 _BEGIN: Final[LiteralString] = """
-SELECT pg_advisory_xact_lock(%(lock)s), set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true),
+SELECT pg_advisory_xact_lock(%(lock)s), set_config('enable_nestloop', 'off', true),
+    set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
     set_config('plan_cache_mode', 'force_custom_plan', true)
 """
 
@@ -46,8 +47,7 @@ SELECT id, song_id, media_id,
 FROM """
 
 _COUNT: Final[LiteralString] = """
-SELECT count(*) AS songs, count(*) FILTER (WHERE key = '') AS skipped, count(DISTINCT nullif(key, '')) AS keys
-FROM chosen_songs
+SELECT count(*) AS songs, count(*) FILTER (WHERE key = '') AS skipped FROM chosen_songs
 """
 
 _MERGE: Final[LiteralString] = """
@@ -78,8 +78,12 @@ made AS (
         loop_file_path = excluded.loop_file_path
     RETURNING xmax = 0 AS created
 )
-SELECT (SELECT count(*) FROM made WHERE created) AS created,
-    (SELECT count(*) FROM made WHERE NOT created) + (SELECT count(*) FROM replaced) AS replaced
+SELECT created, replaced, lines - created - replaced AS unchanged
+FROM (
+    SELECT (SELECT count(*) FROM made WHERE created) AS created,
+        (SELECT count(*) FROM made WHERE NOT created) + (SELECT count(*) FROM replaced) AS replaced,
+        (SELECT count(*) FROM line) AS lines
+) AS done
 """
 
 _LINES: Final[LiteralString] = """
@@ -120,7 +124,8 @@ WHERE station = %(own)s AND kind = %(kind)s AND track_key IN (SELECT key FROM ch
 _FORGET_SONG: Final[LiteralString] = """
 UPDATE track_mappings AS m SET azuracast_song_id = NULL
 FROM chosen_songs AS song
-WHERE song.key <> '' AND lower(m.azuracast_song_id) = song.song_id AND m.station = ANY(%(stations)s)
+WHERE song.key <> '' AND song.song_id <> '' AND lower(m.azuracast_song_id) = song.song_id
+    AND m.station = ANY(%(stations)s)
     AND (m.station, m.kind, m.track_key) <> (%(target)s, 'track', song.key)
 """
 
@@ -207,7 +212,7 @@ def assign(
         by_loop = (chosen.mapped, chosen.rule, chosen.loop) != (None, None, None)
         connection.execute(_CHOOSE + ("radio_songs(%(chosen)s)" if by_loop else "radio_named(%(chosen)s)"), given)
         meant = _one(connection, _COUNT, given)
-        created = replaced = removed = 0
+        removed, merged = 0, {}
         if loop is None:
             removed = connection.execute(_REMOVE, given).rowcount
         else:
@@ -216,20 +221,11 @@ def assign(
                 connection.execute(_FORGET_SONG, given)
                 connection.execute(_FORGET_MEDIA, given)
             merged = _one(connection, _CHOSEN + _MERGE, given)
-            created, replaced = merged["created"], merged["replaced"]
             if everywhere:
                 removed = connection.execute(_REMOVE_OWN, given).rowcount
         alone = kind == "track" and loop is not None and everywhere
         overruled = _one(connection, _OVERRULED_BY_FIELD if alone else _OVERRULED, given)["songs"]
-    return Changes(
-        songs=meant["songs"],
-        created=created,
-        replaced=replaced,
-        removed=removed,
-        unchanged=0 if loop is None else meant["keys"] - created - replaced,
-        skipped=meant["skipped"],
-        overruled=overruled,
-    )
+    return Changes(**meant, **merged, removed=removed, overruled=overruled)
 
 
 def merge(pool: Pool, lines: Sequence[Line], *, dry_run: bool) -> Changes:
@@ -237,8 +233,7 @@ def merge(pool: Pool, lines: Sequence[Line], *, dry_run: bool) -> Changes:
     with _changing(pool, dry_run) as connection:
         columns = zip(*lines, strict=True) if lines else ((),) * len(Line._fields)
         names = ("stations", "kinds", "keys", "song_ids", "media_ids", "loops")
-        done = _one(connection, _LINES + _MERGE, dict(zip(names, map(list, columns), strict=True)))
-    return Changes(**done, unchanged=len(lines) - done["created"] - done["replaced"])
+        return Changes(**_one(connection, _LINES + _MERGE, dict(zip(names, map(list, columns), strict=True))))
 
 
 def mappings(pool: Pool, station: str | None) -> list[Row]:
