@@ -194,7 +194,9 @@ def assign(
     """Give the chosen songs a loop by mappings of this kind, or (None) take such mappings away.
 
     `everywhere`: for every station (`*`), and none of this station's own is left before it; else for the songs'
-    station alone. A mapping of the kind "playlist" is for `chosen.playlist`. Raises DatabaseAway, and ValueError.
+    station alone. A mapping of the kind "playlist" is for `chosen.playlist`. `loop` is a name below `loops_dir` that
+    can be a loop (`loops.loop_path`): one that can't would leave the songs theirs, and `overruled` would not tell.
+    Raises DatabaseAway, and ValueError.
     """
     base = loops_dir.rstrip("/") + "/"
     given = {
