@@ -24,6 +24,7 @@ TABLES = [
     "0006.operators",
     "0007.songs",
     "0008.library",
+    "0009.bulk",
 ]
 
 
