@@ -23,7 +23,7 @@ export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
 
 TWO_AT_A_TIME = -n 2 --dist loadfile
 # Each worker has a station of its own; a file's tests share it. They wait more than they work.
-THREE_AT_A_TIME = -n 3 --dist loadfile --no-loadscope-reorder --reruns 2
+THREE_AT_A_TIME = -n 3 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
@@ -64,7 +64,8 @@ demo-down: ## remove it
 
 test: lint chromium ## everything: lint, unit, integration with the real processes, a browser, whole hosts
 	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit tests/fuzz
-	$(PY) -m pytest $(THREE_AT_A_TIME) tests/browser tests/integration
+	$(PY) -m pytest $(THREE_AT_A_TIME) --reruns 2 tests/integration
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 2 tests/browser
 	$(PY) -m tests.hosts.scenarios
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
@@ -83,10 +84,10 @@ unit: setup ## the unit tests alone
 	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit
 
 integration: setup ## the integration tests alone
-	$(PY) -m pytest $(THREE_AT_A_TIME) tests/integration
+	$(PY) -m pytest $(THREE_AT_A_TIME) --reruns 2 tests/integration
 
 browser: setup chromium ## the page in a real Chromium alone; SCREENSHOTS=1 takes the pictures of the documentation
-	$(PY) -m pytest $(THREE_AT_A_TIME) tests/browser
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 2 tests/browser
 
 fuzz: setup ## 200,000 spoiled inputs for everything that comes from outside; a short version is part of the tests
 	$(PY) -m pytest $(TWO_AT_A_TIME) --hypothesis-profile fuzz --timeout 3600 tests/fuzz

@@ -1,4 +1,4 @@
-"""`python -m tests.hosts.scenarios [NAME …]`: molecule's scenarios, two at a time, each with a log of its own.
+"""`python -m tests.hosts.scenarios [NAME …]`: molecule's scenarios, three at a time, each with a log of its own.
 
 One that fails is run a second time, alone.
 """
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".run/molecule"
 # The longest first, so that none is left alone at the end.
 SCENARIOS = ("default", "trixie", "cluster", "upgrade")
-AT_ONCE = 2
+AT_ONCE = 3
 
 
 def _run(name: str) -> bool:
@@ -44,7 +44,7 @@ def main() -> int:
     print(f"molecule: {', '.join(names)}; logs in {LOGS}", flush=True)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         failed = [name for name, passed in zip(names, pool.map(_run, names), strict=True) if not passed]
-    # Their limits are wall-clock, and two ran at once on a machine that others may share.
+    # Their limits are wall-clock, and several ran at once on a machine that others may share.
     return 0 if all(_run(name) for name in failed) else 1
 
 
