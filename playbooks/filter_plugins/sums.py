@@ -27,8 +27,9 @@ _value:
 
 
 def sums(found: Mapping[str, Any]) -> dict[str, str]:
-    """By path: mode and SHA-1."""
-    return {file["path"]: f"{file['mode']} {file['checksum']}" for file in found["files"] if "checksum" in file}
+    """By path: mode and SHA-1. Nothing of a `find` that was skipped."""
+    files = found.get("files", ())
+    return {file["path"]: f"{file['mode']} {file['checksum']}" for file in files if "checksum" in file}
 
 
 class FilterModule:

@@ -188,6 +188,7 @@ def test_of_what_is_found_files_have_a_mode_and_a_sum_and_directories_none() -> 
     found = [{"path": "/etc/radio", "mode": "0755"}, {"path": "/etc/radio/a", "mode": "0600", "checksum": "3f78"}]
     assert sums.sums({"files": found}) == {"/etc/radio/a": "0600 3f78"}
     assert sums.sums({"files": []}) == {}
+    assert sums.sums({"skipped": True}) == {}
 
 
 def test_the_service_takes_what_the_role_makes_of_users() -> None:
