@@ -1,4 +1,4 @@
-"""`python -m tests.hosts.scenarios [NAME …]`: molecule's scenarios, three at a time, each with a log of its own.
+"""`python -m tests.hosts.scenarios [NAME …]`: molecule's scenarios, two at a time, each with a log of its own.
 
 One that fails is run a second time, alone.
 """
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".run/molecule"
 # The longest first, so that none is left alone at the end.
 SCENARIOS = ("default", "trixie", "cluster", "upgrade")
-AT_ONCE = 3
+AT_ONCE = 2
 
 
 def _run(name: str) -> bool:
