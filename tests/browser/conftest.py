@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.integration.onair import on_air
 from tests.rig.layout import PAGE_USERS, Options
-from tests.rig.net import free_port
+from tests.rig.net import free_port, wait_until
 from tests.rig.station import Station
 
 CHROMIUM = "/usr/bin/chromium"
@@ -123,8 +123,19 @@ def faults_of(page: Page) -> list[str]:
     ]
 
 
+# Whether the preview, where there is one, shows more than a loop's first black.
+_PREVIEW_IS_SEEN = """() => {
+  const canvas = document.querySelector("#preview canvas");
+  if (!canvas || !canvas.offsetParent) return true;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.some((value, at) => at % 4 < 3 && value > 128);
+}"""
+
+
 def picture(page: Page, name: str) -> None:
     """Keep what the page looks like for the documentation, where SCREENSHOTS=1 asks for it."""
     if os.environ.get("SCREENSHOTS") == "1":
         PICTURES.mkdir(exist_ok=True)
+        wait_until(lambda: page.evaluate(_PREVIEW_IS_SEEN), "the preview", 15)
+        page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=PICTURES / f"{name}.png")
