@@ -24,4 +24,5 @@ def logs() -> Iterator[Logs]:
     for handler in handlers:
         root.addHandler(handler)
     root.setLevel(level)
-    assert threading.active_count() == threads
+    # Fewer, where one of an earlier test has ended meanwhile.
+    assert threading.active_count() <= threads

@@ -14,10 +14,11 @@ import pytest
 
 from hook_service import settings
 from hook_service.library.profiles import BUILT_IN
-from hook_service.playout import commands, survivors
+from hook_service.playout import commands, procfs, survivors
 from hook_service.playout.destination import Destination
 from hook_service.playout.reactor import Reactor
 from hook_service.playout.supervise import State
+from tests.rig.net import wait_until
 from tests.unit.playout.helpers import is_alive, open_files, run_until
 
 TARGET = settings.Destination(name="platform", url="rtmp://127.0.0.1:9/live", key="k1", backup_of=None)
@@ -74,6 +75,8 @@ def leave(station: settings.Station) -> Iterator[Callable[..., Left]]:
             command, stdin=subprocess.DEVNULL, stderr=words_in, pass_fds=[tells], start_new_session=True
         )
         started.append(process)
+        # Its files are closed a moment before its command line is there.
+        wait_until(lambda: procfs.command(process.pid) == command, "its command line", 10)
         told.append(tells)
         os.close(words_in)
         names = survivors.names(target.name, process.pid)
