@@ -46,6 +46,10 @@ class Station:
     crossfade: bool = False
     """Whether a loop gives way to the next in a crossfade where that can be had in time."""
 
+    def relay_url(self, key: str) -> str:
+        """Where the relay is given, and gives, what has this key."""
+        return f"rtmp://{self.relay_rtmp}/live/{key}"
+
     @property
     def playout_socket(self) -> Path:
         """Where the playout takes its orders."""

@@ -73,7 +73,6 @@ class Destination:
         self._lag = Lag()
         self._station = station
         self._secrets = survivors.secrets_file(station, target.name)
-        self._kept: list[str] = []
         self.process = Process(
             reactor,
             f"destination:{target.name}",
@@ -102,22 +101,21 @@ class Destination:
             self.relay_key = key
             return False
         self.process.adopt(survivor.pid, survivor.pidfd, survivor.stderr, survivor.progress)
-        self._kept = survivors.names(self.target.name, survivor.pid)
         return True
 
     def _spawned(self, pipes: Pipes) -> None:
         if self.process.pid is not None and pipes.progress is not None:
-            self._kept = survivors.names(self.target.name, self.process.pid)
-            for name, file in zip(self._kept, (pipes.stderr, pipes.progress), strict=True):
+            names = survivors.names(self.target.name, self.process.pid)
+            for name, file in zip(names, (pipes.stderr, pipes.progress), strict=True):
                 notify.keep(name, file)
 
     def _ended(self) -> None:
-        for name in self._kept:
-            notify.drop(name)
+        if self.process.pid is not None:
+            for name in survivors.names(self.target.name, self.process.pid):
+                notify.drop(name)
 
     def _arguments(self) -> list[str]:
-        relay = f"rtmp://{self._station.relay_rtmp}/live/{self.relay_key}"
-        return commands.destination(relay, self.target, self._secrets)
+        return commands.destination(self._station.relay_url(self.relay_key), self.target, self._secrets)
 
     def _command(self) -> list[str]:
         # Written at every start: the run directory may have been swept.

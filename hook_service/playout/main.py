@@ -188,7 +188,7 @@ class Playout:
 
     def _line(self, key: str, base: int | None) -> Line:
         station = self._station
-        url = f"rtmp://{station.relay_rtmp}/live/{key}"
+        url = station.relay_url(key)
         return Line(self._reactor, key, url, station.profile, base, self._rewind, self._process_changed)
 
     def _rewind(self) -> None:

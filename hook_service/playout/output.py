@@ -78,7 +78,9 @@ class Output:
             if any(survivor.name == one.target.name and one.adopt(survivor) for one in self._destinations):
                 _log.info("destination:%s goes on as process %d", survivor.name, survivor.pid)
             else:
-                _log.warning("Ending process %d, which sends what is not configured any more", survivor.pid)
+                _log.warning(
+                    "destination:%s does not go on as process %d, which is ended", survivor.name, survivor.pid
+                )
                 survivor.end()
 
     def _lineup(self) -> Message | None:

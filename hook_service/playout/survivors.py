@@ -66,7 +66,7 @@ class Survivor:
 def find(station: settings.Station, kept: dict[str, int]) -> Iterator[Survivor]:
     """Those of a station. What was kept of others, which have ended, is let go in the end."""
     left = dict(kept)
-    relays = {f"rtmp://{station.relay_rtmp}/live/{key}": key for key in relay_keys(station.shortcode)}
+    relays = {station.relay_url(key): key for key in relay_keys(station.shortcode)}
     prefix = str(secrets_file(station, "")).removesuffix(_SECRETS)
     for pid, command in list(procfs.commands()):
         key = next((relays[word] for word in command if word in relays), None)

@@ -14,6 +14,7 @@ from hook_service.tracks.nowplaying import TrackEvent
 
 ROOT = Path(__file__).parents[3]
 SQL = ROOT / "sql"
+LOOPS = "/srv/loops"
 T0 = 1_754_000_000.0
 TABLES = [
     "0001.tables",

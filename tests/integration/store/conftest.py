@@ -12,10 +12,11 @@ from psycopg.rows import dict_row
 
 from hook_service.store.migrate import migrate
 from hook_service.store.outbox import Outbox
-from hook_service.store.pool import open_pool
+from hook_service.store.pool import Pool, open_pool
 from hook_service.store.queries import Queries
 from hook_service.store.snapshot import SnapshotKeeper
-from tests.integration.store.common import SQL
+from hook_service.store.songs import Songs
+from tests.integration.store.common import LOOPS, SQL
 from tests.rig.postgres import PrivatePostgres
 
 
@@ -76,3 +77,15 @@ def keeper(dsn: str, tmp_path: Path) -> Iterator[SnapshotKeeper]:
     assert kept.start(timeout=10)
     yield kept
     kept.stop()
+
+
+@pytest.fixture
+def pool(dsn: str) -> Iterator[Pool]:
+    one = open_pool(dsn)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def songs(pool: Pool) -> Songs:
+    return Songs(pool, LOOPS)

@@ -1,7 +1,6 @@
 """Many mappings at once: what is written is what one after the other would come to, whatever is mapped already."""
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -9,11 +8,11 @@ import psycopg
 import pytest
 
 from hook_service.store import bulk
-from hook_service.store.pool import Pool, open_pool
+from hook_service.store.pool import Pool
 from hook_service.store.songs import Selection, Songs
 from hook_service.tracks.library import LibrarySong
+from tests.integration.store.common import LOOPS
 
-LOOPS = "/srv/loops"
 NAMES = ("A", "B b", "!!!", "")
 LOOP_NAMES = ("a.mp4", "b.mp4", "/srv/loops/c.mp4", "../x.mp4")
 IDS = ("", "i1", "i2", "i3", "i4")
@@ -28,18 +27,6 @@ class Ids(NamedTuple):
 
 Table = dict[tuple[str, str, str], Ids]
 """By station, kind and key."""
-
-
-@pytest.fixture
-def pool(dsn: str) -> Iterator[Pool]:
-    one = open_pool(dsn)
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def songs(pool: Pool) -> Songs:
-    return Songs(pool, LOOPS)
 
 
 def table(db: psycopg.Connection[dict[str, Any]]) -> Table:

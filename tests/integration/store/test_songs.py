@@ -1,36 +1,23 @@
 """The songs of a library in the database: their loops as the resolver says, and many mappings at once."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-import pytest
 
 from hook_service.store import bulk
 from hook_service.store.bulk import Line
-from hook_service.store.pool import Pool, open_pool
+from hook_service.store.pool import Pool
 from hook_service.store.snapshot import load
 from hook_service.store.songs import Selection, Songs
 from hook_service.tracks import suggest
 from hook_service.tracks.library import LibrarySong
 from hook_service.tracks.nowplaying import Song
 from hook_service.tracks.resolver import Resolver
+from tests.integration.store.common import LOOPS
 
-LOOPS = "/srv/loops"
 DEMO = Selection(station="demo")
-
-
-@pytest.fixture
-def pool(dsn: str) -> Iterator[Pool]:
-    one = open_pool(dsn)
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def songs(pool: Pool) -> Songs:
-    return Songs(pool, LOOPS)
 
 
 def song(number: int, **fields: Any) -> LibrarySong:

@@ -69,7 +69,7 @@ def leave(station: settings.Station) -> Iterator[Callable[..., Left]]:
         secrets.write_text(commands.destination_secrets(target))
         words, words_in = os.pipe2(os.O_NONBLOCK)
         progress, tells = os.pipe2(os.O_NONBLOCK)
-        relay = f"rtmp://{station.relay_rtmp}/live/{key}"
+        relay = station.relay_url(key)
         command = [word.format(progress=f"pipe:{tells}") for word in commands.destination(relay, target, secrets)]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stderr=words_in, pass_fds=[tells], start_new_session=True
