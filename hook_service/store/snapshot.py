@@ -18,13 +18,14 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 from ..tracks.snapshot import DefaultRow, MappingRow, Snapshot
 from .pool import connect, guard, reason
 
 CHANNEL: Final = "radio_mappings"
 
-DEBOUNCE: Final = 0.1
+DEBOUNCE: Final = 0.25
 """Seconds between two loads: the first change is seen at once, a bulk import in a few steps."""
 
 HEARTBEAT: Final = 10.0
@@ -32,6 +33,9 @@ HEARTBEAT: Final = 10.0
 
 RELOAD_EVERY: Final = 300.0
 """Seconds after which everything is loaded anew, should a change ever be made without the triggers."""
+
+KEEP_WITHIN: Final = 10.0
+"""Seconds after which a change is in the file while others follow; it is as soon as none does."""
 
 LONGEST_WAIT: Final = 5.0
 """Seconds between attempts to connect."""
@@ -58,6 +62,8 @@ class SnapshotKeeper:
         self._failures = 0
         self._connected = False
         self._kept = False
+        self._to_keep: float | None = None
+        """Since when (monotonic seconds) there has been something for the file; None while there is nothing."""
         self._loaded = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -125,10 +131,20 @@ class SnapshotKeeper:
         if self._failures:
             _log.info("The database is back", extra={"context": {"mappings": len(self._current.rows)}})
             self._failures = 0
+        try:
+            self._follow(connection)
+        finally:
+            if self._to_keep is not None:
+                self._keep()
+
+    def _follow(self, connection: psycopg.Connection[Any]) -> None:
         loaded = proven = time.monotonic()
         while not self._stop.is_set():
             changed = {told.channel for told in connection.notifies(timeout=0.5, stop_after=1)}
             now = time.monotonic()
+            # Not between two changes of many: whoever makes them waits for this process and for the disk.
+            if self._to_keep is not None and (not changed or now - self._to_keep > KEEP_WITHIN):
+                self._keep()
             if changed:
                 self._load_all(connection, changed)
                 proven = time.monotonic()
@@ -153,8 +169,8 @@ class SnapshotKeeper:
         self._current = snapshot
         self._contact = time.monotonic()
         self._connected = True
-        if changed or not self._kept:
-            self._kept = self._keep(snapshot)
+        if (changed or not self._kept) and self._to_keep is None:
+            self._to_keep = self._contact
         if changed:
             for problem in snapshot.problems:
                 _log.warning("A row can't be used", extra={"context": {"problem": problem}})
@@ -185,14 +201,18 @@ class SnapshotKeeper:
                 extra={"context": {"path": str(self._path), "reason": reason(error)}},
             )
 
-    def _keep(self, snapshot: Snapshot) -> bool:
-        """Replace the file in one step: whoever reads it finds the old one or the new one, whole."""
+    def _keep(self) -> None:
+        """Replace the file in one step: whoever reads it finds the old one or the new one, whole.
+
+        Where that fails it is tried again after the next load.
+        """
+        self._to_keep, self._kept = None, False
         # The number keeps two services apart that overlap while one replaces the other.
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}-{id(self)}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with new.open("w", encoding="utf-8") as file:
-                json.dump(snapshot.to_json(), file, separators=(",", ":"))
+                file.write(json.dumps(self._current.to_json(), separators=(",", ":")))
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self._path)
@@ -203,19 +223,17 @@ class SnapshotKeeper:
                 "The mappings can't be kept for an outage",
                 extra={"context": {"path": str(self._path), "reason": reason(error)}},
             )
-            return False
-        return True
+            return
+        self._kept = True
 
 
 def load(connection: psycopg.Connection[Any]) -> Snapshot:
-    """Read a snapshot: both tables as they are at one moment. The connection's rows are dictionaries."""
-    with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        rows = connection.execute(
+    """Read a snapshot: both tables as they are at one moment."""
+    with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        rows = cursor.execute(
             "SELECT id, station, kind, track_key, azuracast_song_id, media_unique_id, loop_file_path"
-            " FROM track_mappings"
+            " FROM track_mappings ORDER BY id"
         ).fetchall()
-        defaults = connection.execute("SELECT station, key, value FROM default_config").fetchall()
-    return Snapshot.build(
-        (MappingRow(**row) for row in rows), (DefaultRow(**row) for row in defaults), loaded_at=time.time()
-    )
+        defaults = cursor.execute("SELECT station, key, value FROM default_config").fetchall()
+    return Snapshot.build(map(MappingRow._make, rows), map(DefaultRow._make, defaults), loaded_at=time.time())

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from .loops import LoopNameError, loop_path
 from .nowplaying import Song, TrackEvent
-from .snapshot import EVERY_STATION, Daypart, Entry, Keyed, Snapshot
+from .snapshot import EVERY_STATION, Claims, Daypart, MappingRow, Snapshot
 from .track_key import normalise, track_key
 
 RULES: Final = (
@@ -83,11 +83,12 @@ class Resolver:
         """The loop for a song on a station."""
         problems: list[str] = []
         default_rule, default = self._default(station, at, problems)
-        for rule, entry in self._candidates(station, song):
-            loop = self._accepted(rule, entry.loop, problems)
+        if song.video_loop and (loop := self._accepted("video_loop", song.video_loop, problems)) is not None:
+            return Resolution(loop, "video_loop", None, default, tuple(problems))
+        for rule, mapping in self._candidates(station, song):
+            loop = self._accepted(rule, mapping.loop_file_path, problems)
             if loop is not None:
-                mapping_id = None if rule == "video_loop" else entry.mapping_id
-                return Resolution(loop, rule, mapping_id, default, tuple(problems))
+                return Resolution(loop, rule, mapping.id, default, tuple(problems))
         return Resolution(default, default_rule, None, default, tuple(problems))
 
     def default_loop(self, station: str, at: datetime | None = None) -> str:
@@ -100,9 +101,7 @@ class Resolver:
         """The rule by which a song that no mapping is for gets its loop at a time, and that loop."""
         return self._default(station, at, [])
 
-    def _candidates(self, station: str, song: Song) -> Iterator[tuple[str, Entry]]:
-        if song.video_loop:
-            yield "video_loop", Entry(0, song.video_loop)
+    def _candidates(self, station: str, song: Song) -> Iterator[tuple[str, MappingRow]]:
         found = self.snapshot
         if song.song_id:
             yield from _lookup("song_id", found.by_song_id, station, song.song_id.lower())
@@ -153,11 +152,11 @@ class Resolver:
             return None
 
 
-def _lookup(rule: str, entries: Keyed, station: str, key: str) -> Iterator[tuple[str, Entry]]:
+def _lookup(rule: str, claims: Claims, station: str, key: str) -> Iterator[tuple[str, MappingRow]]:
     for owner in (station, EVERY_STATION):
-        entry = entries.get((owner, key))
-        if entry is not None:
-            yield rule, entry
+        mapping = claims.get(owner, {}).get(key)
+        if mapping is not None:
+            yield rule, mapping
 
 
 def _zone(name: str) -> tzinfo:

@@ -3,6 +3,7 @@ dictionary lookup.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import time
@@ -71,25 +72,22 @@ class Daypart:
         return (end - start) % 1440 or 1440
 
 
-class Entry(NamedTuple):
-    """What a rule leads to."""
+Claims = Mapping[str, Mapping[str, MappingRow]]
+"""By station or "*", then by normalised key or id.
 
-    mapping_id: int
-    loop: str
-
-
-Keyed = Mapping[tuple[str, str], Entry]
+There may be ten thousand, read again whenever one changes: these are the rows, and nothing more is made for each.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Keys are (station or "*", normalised key or id). Build it with `build`; never change what it holds."""
+    """Build it with `build`; never change what it holds."""
 
     loaded_at: float = 0.0
     """Unix seconds when it was read from the database; 0 for the empty one."""
-    by_song_id: Keyed = field(default_factory=dict)
-    by_media_id: Keyed = field(default_factory=dict)
-    by_key: Mapping[str, Keyed] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    by_song_id: Claims = field(default_factory=dict)
+    by_media_id: Claims = field(default_factory=dict)
+    by_key: Mapping[str, Claims] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     default_loops: Mapping[str, str] = field(default_factory=dict)
     dayparts: Mapping[str, tuple[Daypart, ...]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
@@ -101,20 +99,19 @@ class Snapshot:
     def build(cls, rows: Iterable[MappingRow], defaults: Iterable[DefaultRow], loaded_at: float) -> "Snapshot":
         """Arrange rows. Of two that claim the same thing the one with the larger id, the later, has it."""
         ordered = tuple(sorted(rows))
-        by_song_id: dict[tuple[str, str], Entry] = {}
-        by_media_id: dict[tuple[str, str], Entry] = {}
-        by_key: dict[str, dict[tuple[str, str], Entry]] = {kind: {} for kind in KINDS}
+        by_song_id: defaultdict[str, dict[str, MappingRow]] = defaultdict(dict)
+        by_media_id: defaultdict[str, dict[str, MappingRow]] = defaultdict(dict)
+        by_key: dict[str, defaultdict[str, dict[str, MappingRow]]] = {kind: defaultdict(dict) for kind in KINDS}
         problems = []
         for row in ordered:
-            entry = Entry(row.id, row.loop_file_path)
             if row.azuracast_song_id:
-                by_song_id[row.station, row.azuracast_song_id.strip().lower()] = entry
+                by_song_id[row.station][row.azuracast_song_id.strip().lower()] = row
             if row.media_unique_id:
-                by_media_id[row.station, row.media_unique_id.strip().lower()] = entry
+                by_media_id[row.station][row.media_unique_id.strip().lower()] = row
             # Rows written by hand need not be normalised; what is looked up always is.
             key = normalise(row.track_key)
             if key and row.kind in by_key:
-                by_key[row.kind][row.station, key] = entry
+                by_key[row.kind][row.station][key] = row
             elif not (row.azuracast_song_id or row.media_unique_id):
                 problems.append(f"track_mappings row {row.id}: nothing is left of its key")
         kept = tuple(sorted(defaults))

@@ -20,6 +20,7 @@ MAX_LENGTH: Final = 512
 3 + 255).
 """
 
+_NORMAL: Final = re.compile(r"[a-z0-9-]+(?: [a-z0-9-]+)*")
 _ASCII_DROPPED: Final = re.compile(r"[^a-z0-9 -]+")
 _SPACES: Final = re.compile(r" {2,}")
 _WHITE: Final = re.compile(r"\s")
@@ -39,6 +40,9 @@ def track_key(artist: str, title: str) -> str:
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """`text` as a key. Applying it again changes nothing, whatever the text was."""
+    # Most are keys already: the database is full of them.
+    if _NORMAL.fullmatch(text) and len(text) <= MAX_LENGTH:
+        return text
     return _cut(_ascii(text) if text.isascii() else _unicode(text))
 
 
