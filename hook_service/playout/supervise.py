@@ -129,14 +129,16 @@ class Supervision:
         if not self.wanted:
             self._enter(State.STOPPED, now)
             return
+        # Until it does something. One that a person has started again meanwhile has nothing held against it.
+        stays_failed = self.state is State.FAILED and self._given_up
         if asked and not self._killed:
             self._spawn_at = now
-            if self.state is not State.FAILED:
+            if not stays_failed:
                 self._enter(State.CRASHED if self.state is State.SPAWNING else State.STOPPED, now)
             return
         if excused:
             self._spawn_at = now + self._spread(self.policy.backoff)
-            if self.state is not State.FAILED:
+            if not stays_failed:
                 self._enter(State.CRASHED, now)
             return
         self._failures += 1

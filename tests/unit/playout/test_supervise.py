@@ -255,6 +255,20 @@ def test_waits_are_jittered() -> None:
     assert len(waits) > 1
 
 
+def test_started_by_hand_while_it_still_ends() -> None:
+    it = Supervision(POLICY)
+    running(it, 0.0)
+    now, _ = crash_until_failed(it, 1.0)
+    it.spawned(now)
+    assert state(it) is State.FAILED
+    it.want(False, now)
+    it.want(True, now)
+    it.exited(now + 1)
+    assert it.decide(now + 1) is Action.SPAWN
+    it.spawned(now + 1)
+    assert state(it) is State.SPAWNING, "nothing is held against it any more"
+
+
 def test_failed_is_tried_for_ever_and_comes_back() -> None:
     it = Supervision(POLICY)
     running(it, 0.0)
