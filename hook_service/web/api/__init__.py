@@ -11,7 +11,16 @@ from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
 from hook_service import __version__
-from hook_service.web import models
+from hook_service.web import (
+    models,
+    models_admin,
+    models_control,
+    models_library,
+    models_sight,
+    models_songs,
+    models_sources,
+    models_youtube,
+)
 from hook_service.web.api import (
     audit,
     control,
@@ -25,6 +34,7 @@ from hook_service.web.api import (
     stations,
     tokens,
     uploads,
+    words,
 )
 from hook_service.web.api.access import authorise
 from hook_service.web.api.common import answer
@@ -35,6 +45,11 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 PREFIX = "/api/v1"
+
+_PARTS = (stations, control, records, mappings, songs, defaults, library, uploads, sight, tokens, audit)
+_MODELS = (
+    models, models_admin, models_control, models_library, models_sight, models_songs, models_sources, models_youtube,
+)  # fmt: skip
 
 
 def openapi_app() -> OpenAPI:
@@ -50,7 +65,9 @@ def openapi_app() -> OpenAPI:
     )
     # Not the framework's answer to OPTIONS, which asks for no token.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    for part in (stations, control, records, mappings, songs, defaults, library, uploads, sight, tokens, audit):
+    for module in _PARTS + _MODELS:
+        words.restore(module)
+    for part in _PARTS:
         blueprint = APIBlueprint(
             part.__name__.rpartition(".")[2],
             __name__,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +255,16 @@ def test_the_openapi_document(rig: Rig) -> None:
         assert scope in ALL
         assert (scope == "read") is (method == "get" and not path.endswith(("/audit", "/tokens")))
     assert "track_key" in document["components"]["schemas"]["MappingIn"]["properties"]
+
+
+def test_a_host_has_the_same_document(rig: Rig) -> None:
+    """The services run without docstrings, to save memory; the document is for whoever reads it there."""
+    code = (
+        "import sys; from hook_service.web.api import openapi_app;"
+        "sys.stdout.write(openapi_app().test_client().get('/api/v1/openapi.json').get_data(as_text=True))"
+    )
+    done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout) == rig.client.get("/api/v1/openapi.json").json
 
 
 def test_no_nesting_is_a_server_error(rig: Rig) -> None:
