@@ -20,9 +20,10 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.bench.outcome import Part, Table
 from tests.bench.stage import Stage
+from tests.hosts.demo import Demo
 from tests.rig import media
 from tests.rig.net import RigError
-from tests.rig.station import MEDIA_CACHE, Station
+from tests.rig.station import MEDIA_CACHE
 
 _LIMIT = 180.0
 _READ, _CLICK, _KEY = 2.5, 1.0, 0.2
@@ -36,24 +37,33 @@ _PREPARED, _SHOWN = 120.0, 300.0
 
 
 def measure(stage: Stage) -> Part:
-    """Newcomers at stations that were just put on the air, who come at different times of a song."""
+    """Newcomers at the demo, who come at different times of a song, and each with a video of their own."""
     part = Part("A newcomer's first walk")
     walks = []
-    with sync_playwright() as playwright:
+    count = int(stage.length(3, 1))
+    stage.say("walk: make demo")
+    with _demo() as demo, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium")
-        count = int(stage.length(3, 1))
         for number in range(count):
             stage.say(f"walk: newcomer {number + 1} of {count}")
-            with stage.station(automation=True) as station:
-                video = _video(stage, number)
-                song_seconds = _wait_for_song(station, number / count)
-                walks.append(_walk(chromium, station, video))
-                # Stations share a directory: those of other parts, and the next newcomer's, have none of it.
-                station.sql("DELETE FROM track_mappings WHERE loop_file_path = %s", [video.name])
-            (station.loops / video.name).unlink()
+            video = _video(stage, number)
+            song_seconds = _wait_for_song(demo, number / count)
+            walks.append(_walk(chromium, demo.describe(), video))
+            # The next newcomer's video looks the same.
+            demo.map_songs()
         chromium.close()
     _report(part, walks, song_seconds)
     return part
+
+
+@contextmanager
+def _demo() -> Iterator[Demo]:
+    demo = Demo(Path(os.environ.get("RUN_DIR") or ".run") / "walk")
+    try:
+        demo.up()
+        yield demo
+    finally:
+        demo.down()
 
 
 def _video(stage: Stage, number: int) -> Path:
@@ -65,15 +75,14 @@ def _video(stage: Stage, number: int) -> Path:
     return file
 
 
-def _wait_for_song(station: Station, share: float) -> float:
+def _wait_for_song(demo: Demo, share: float) -> float:
     """Return when a song begins and this share of it is over; how long it lasts (seconds)."""
-    assert station.radio is not None
-    before = len(station.radio.begun)
-    while len(station.radio.begun) == before:
-        time.sleep(0.05)
-    began = station.radio.begun[-1]
-    time.sleep(max(0.0, began.at + share * began.track.duration - time.time()))
-    return began.track.duration
+    before = len(demo.studio("/begun"))
+    while len(begun := demo.studio("/begun")) == before:
+        time.sleep(0.2)
+    seconds = float(begun[-1]["seconds"])
+    time.sleep(max(0.0, begun[-1]["at"] + share * seconds - time.time()))
+    return seconds
 
 
 # --- the person ---------------------------------------------------------------------------------------------
@@ -130,9 +139,11 @@ class Person:
         self._own += time.monotonic() - began
 
 
-def _walk(chromium: Browser, station: Station, video: Path) -> list[Step]:
-    """The whole way, by what the page says; RigError or Playwright's own error where it leads nowhere."""
-    about = station.describe()
+def _walk(chromium: Browser, about: dict[str, str], video: Path) -> list[Step]:
+    """The whole way, by what the page says, from what `make demo` prints (see Demo.describe).
+
+    RigError or Playwright's own error where it leads nowhere.
+    """
     context = chromium.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
     context.set_default_timeout(10_000)
     person = Person(page := context.new_page())
@@ -271,8 +282,8 @@ def _report(part: Part, walks: Sequence[Sequence[Step]], song_seconds: float) ->
         f" {_READ:g} s to read what has newly come up, {_CLICK:g} s to aim and click or pick, {_KEY:g} s for each"
         " character, those of the long password too. What the person can only wait for is their time as well. The"
         f" video is one of {_VIDEO_SECONDS} s at 1080p that the station has never seen; it counts as seen once a"
-        " player at the platform has decoded a second of it. The stations are those of `make station`, just put on"
-        f" the air; their songs last {song_seconds:g} s. The newcomers come at different times of a song, and took "
+        " player at the platform has decoded a second of it. The station is the one that `make demo` has just put on"
+        f" the air; its songs last {song_seconds:g} s. The newcomers come at different times of a song, and took "
         + ", ".join(f"{total:.0f} s" for total in totals)
         + ". Who maps a song just as it begins has come too late for it, and gives the video to the next one as well."
     )

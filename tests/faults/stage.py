@@ -76,10 +76,6 @@ class Stage(Demo):
         """Where the world outside is."""
         return self._address(STUDIO)
 
-    def studio(self, path: str, body: object = None) -> Any:
-        """The world outside; see tests.hosts.studio."""
-        return self._ask_studio(path, body)
-
     def pid(self, process: str) -> int:
         """The process id, on the host, of one of the station's FFmpegs."""
         for one in self.ask("/api/v1/status")["stations"][STATION]["processes"]:

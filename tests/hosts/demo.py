@@ -40,15 +40,15 @@ class Demo:
         self.say("two hosts: a bare Debian 12, and a studio that plays the world outside")
         self._run([CHECKOUT / "tests/hosts/install-packages.sh"])
         self.group.create({STUDIO: STUDIO, NAME: "bookworm"})
-        self._ask_studio("/automation", {"stations": [STATION], "webhooks": []})
+        self.studio("/automation", {"stations": [STATION], "webhooks": []})
         self._tell_of_azuracast()
         self.say("site.yml, as on any server")
         inventories = ["-i", "inventories/demo", "-i", self.group.place / "inventory.yml"]
         self._run([Path(sys.executable).with_name("ansible-playbook"), *inventories, "site.yml"])
         self.say("AzuraCast's part: a loop for each song, and a webhook whenever one begins")
         self._forward()
-        self._map()
-        self._ask_studio("/automation", {"stations": [STATION], "webhooks": [self._webhook()]})
+        self.map_songs()
+        self.studio("/automation", {"stations": [STATION], "webhooks": [self._webhook()]})
         self.say("waiting for picture and sound at the platform")
         self._wait()
         write_private(self.info, json.dumps(self.describe(), indent=2) + "\n")
@@ -143,10 +143,10 @@ class Demo:
         if done.returncode != 0:
             raise HostsError("the host's ports could not be brought here through SSH")
 
-    def _map(self) -> None:
+    def map_songs(self) -> None:
         """A mapping for each demo song, as an operator would make it."""
         url = f"http://127.0.0.1:{self._forwarded['web']}/api/v1/mappings"
-        for song in self._ask_studio("/songs"):
+        for song in self.studio("/songs"):
             mapping = {"track_key": track_key(song["artist"], song["title"]), "loop_file_path": song["loop"]}
             status, answer = http(
                 url, body=mapping, method="PUT", headers={"Authorization": f"Bearer {self._secret('api')}"}
@@ -154,7 +154,8 @@ class Demo:
             if status >= 300:
                 raise HostsError(f"the service took no mapping: {status} {answer.decode(errors='replace')[:300]}")
 
-    def _ask_studio(self, path: str, body: object = None) -> Any:
+    def studio(self, path: str, body: object = None) -> Any:
+        """The world outside; see tests.hosts.studio."""
         status, answer = http(f"http://{self._address(STUDIO)}:8090{path}", body=body, timeout=60)
         if status != 200:
             raise HostsError(f"the studio answered {status}: {answer.decode(errors='replace')[:300]}")
@@ -162,11 +163,11 @@ class Demo:
 
     def _wait(self) -> None:
         key = self._secret("demo.platform")
-        wait_until(lambda: self._ask_studio("/streams").get(key, {}).get("publishing"), "the stream", 60, every=0.5)
-        loops = [song["loop"].removesuffix(".mp4") for song in self._ask_studio("/songs")]
+        wait_until(lambda: self.studio("/streams").get(key, {}).get("publishing"), "the stream", 60, every=0.5)
+        loops = [song["loop"].removesuffix(".mp4") for song in self.studio("/songs")]
 
         def shown() -> bool:
-            seen = [loop for loop, _ in self._ask_studio(f"/picture?key={key}&seconds=1")["loops"]]
+            seen = [loop for loop, _ in self.studio(f"/picture?key={key}&seconds=1")["loops"]]
             return bool(seen) and seen[-1] in loops
 
         wait_until(shown, "a song's own loop at the platform", 90, every=0.5)

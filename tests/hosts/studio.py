@@ -15,7 +15,7 @@ order goes over HTTP on port 8090, as JSON:
     POST /azuracast                      {up: true or false}: it goes away with webhooks, event stream and API
     POST /skip                           the song that plays ends, the next one begins
     POST /sound                          {kind: …}: what is wrong with the sound, see tests.hosts.sound
-    GET  /begun                          the songs that have begun, each with its Unix time
+    GET  /begun                          the songs that have begun, each with its Unix time and length
 
 Until that order the mount has a light source without titles. Then Liquidsoap takes its place, and an AzuraCast serves
 its API on port 8010. With a later order that AzuraCast is set up anew.
@@ -187,7 +187,10 @@ class Studio:
     def begun(self) -> list[dict[str, Any]]:
         """Every song so far."""
         begun = list(self.radio.begun) if self.radio is not None else []
-        return [{"artist": one.track.artist, "title": one.track.title, "at": one.at} for one in begun]
+        return [
+            {"artist": one.track.artist, "title": one.track.title, "at": one.at, "seconds": one.track.duration}
+            for one in begun
+        ]
 
     def _announce(self, began: Began) -> None:
         if self.azuracast is not None and self.radio is not None:
