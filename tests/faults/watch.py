@@ -60,7 +60,9 @@ def judge(frames: Sequence[Frame], begin: float, end: float) -> Seen:
     lost = backwards = 0
     shift = 0.0
     for kind, rate in _RATES.items():
-        inside = [frame for frame in frames if frame.kind == kind and begin <= frame.at <= end]
+        until_end = [frame for frame in frames if frame.kind == kind and frame.at <= end]
+        # With the last one before: a platform that is gone at once is gone from that one on.
+        inside = until_end[-1 - sum(frame.at >= begin for frame in until_end) :]
         if kind == VIDEO and inside:
             shift = (inside[-1].at - inside[0].at) - (inside[-1].time - inside[0].time) / 1000
         for one, two in pairwise(inside):

@@ -54,7 +54,9 @@ def test_a_pause_that_lasts_at_the_end() -> None:
 
 def test_a_pause_that_began_before() -> None:
     frames = [frame for frame in stream(20) if not 1002 <= frame.at < 1008]
-    assert abs(judge(frames, 1005, 1015).off_air - 6) < 0.05
+    seen = judge(frames, 1005, 1015)
+    assert abs(seen.off_air - 6) < 0.05
+    assert abs(seen.lost - 6 * (30 + 44100 / 1024)) <= 2
 
 
 def test_nothing_at_all() -> None:
