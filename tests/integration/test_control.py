@@ -109,10 +109,10 @@ def test_a_stopped_destination_stays_so_and_alerts_nobody(station: Station) -> N
         return any(session.end is None for session in station.platform.sessions(BACKUP_KEY))
 
     with captures(station) as (primary, _):
+        outputs = station.services["output-demo"]
         order(station, f"destinations/demo/{BACKUP}/stop")
         try:
-            wait_until(lambda: not publishing(), "the end of what is sent to the backup", 30)
-            outputs = station.services["output-demo"]
+            wait_until(lambda: not publishing(), "the end of what is sent to the backup", 30, log=outputs.log)
             restarts = outputs.restarts
             outputs.send(signal.SIGKILL)
             wait_until(lambda: outputs.restarts > restarts and outputs.state == "RUNNING", "other outputs", 15)

@@ -60,6 +60,7 @@ _LINE = re.compile(
     r"(?P<when>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[\w+\] \d+#\d+: \*(?P<connection>\d+) (?P<what>.*?)(?:, client: .*)?$"
 )
 _PUBLISH = re.compile(r"publish: name='(?P<key>[^']*)'")
+_STARTED = re.compile(r"(?P<when>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[notice\] \d+#\d+: start worker processes$")
 
 
 @dataclass(slots=True)
@@ -126,11 +127,16 @@ class Platform:
         found: list[Session] = []
         open_now: dict[int, Session] = {}
         for line in self.events.read_text(errors="replace").splitlines() if self.events.exists() else ():
-            match = _LINE.match(line)
+            match = _LINE.match(line) or _STARTED.match(line)
             if match is None:
                 continue
-            connection, what = int(match["connection"]), match["what"]
             when = time.mktime(time.strptime(match["when"], "%Y/%m/%d %H:%M:%S"))
+            if match.re is _STARTED:
+                # It was stopped or killed, and has said nothing of the sessions that it had.
+                while open_now:
+                    open_now.popitem()[1].end = when
+                continue
+            connection, what = int(match["connection"]), match["what"]
             if published := _PUBLISH.match(what):
                 session = Session(connection, published["key"], when)
                 found.append(session)
