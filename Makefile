@@ -27,8 +27,8 @@ THREE_AT_A_TIME = -n 3 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
-.PHONY: help setup station demo demo-down test lint format unit integration browser chromium fuzz molecule bench soak \
-    faults roles-docs radioctl-docs lock clean packages
+.PHONY: help setup station demo demo-down test computed lint format unit integration browser chromium fuzz molecule \
+    bench soak faults roles-docs radioctl-docs lock clean packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -62,11 +62,15 @@ demo: setup ## a throwaway Debian host, provisioned by site.yml, with a station 
 demo-down: ## remove it
 	$(PY) -m tests.hosts.demo down
 
-test: lint chromium ## everything: lint, unit, integration with the real processes, a browser, whole hosts
-	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit tests/fuzz
-	$(PY) -m pytest $(THREE_AT_A_TIME) --reruns 2 tests/integration
-	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 2 tests/browser
-	$(PY) -m tests.hosts.scenarios
+test: setup chromium ## everything: lint, unit, integration with the real processes, a browser, whole hosts
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=recurse computed integration
+	$(MAKE) --no-print-directory browser
+	$(MAKE) --no-print-directory molecule
+
+# The integration tests wait more than they work. What only computes gets what they leave, and takes nothing from them.
+computed: setup
+	nice -n 19 $(MAKE) --no-print-directory lint
+	nice -n 19 $(PY) -m pytest $(TWO_AT_A_TIME) tests/unit tests/fuzz
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	$(VENV)/bin/ruff check .
@@ -84,10 +88,10 @@ unit: setup ## the unit tests alone
 	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit
 
 integration: setup ## the integration tests alone
-	$(PY) -m pytest $(THREE_AT_A_TIME) --reruns 2 tests/integration
+	$(PY) -m pytest $(THREE_AT_A_TIME) --reruns 1 tests/integration
 
 browser: setup chromium ## the page in a real Chromium alone; SCREENSHOTS=1 takes the pictures of the documentation
-	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 2 tests/browser
+	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/browser
 
 fuzz: setup ## 200,000 spoiled inputs for everything that comes from outside; a short version is part of the tests
 	$(PY) -m pytest $(TWO_AT_A_TIME) --hypothesis-profile fuzz --timeout 3600 tests/fuzz

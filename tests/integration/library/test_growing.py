@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 from functools import partial
 from pathlib import Path
 
@@ -32,23 +31,19 @@ def _has_thirty(loop: GrowingLoop) -> bool:
 
 
 class TestWhileItIsEncoded:
-    def test_the_first_second_is_there_soon(self, studio: Studio) -> None:
+    def test_the_first_second_is_there_long_before_the_rest(self, studio: Studio) -> None:
+        """How soon is measured by make bench."""
         ensure_basics(studio.library, P720)
-        took = []
-        for n in range(3):
-            path = make(studio.loops / f"{n}.mp4", f"testsrc2=s=1280x720:r=30:d=10,hue=h={n * 20}", *X264)
-            job = studio.job(path, P720, urgent=True)
-            begun = time.monotonic()
-            thread = threading.Thread(target=self._until_cancelled, args=(job,))
-            thread.start()
-            loop = follow(job)
-            until(partial(_has_thirty, loop), 10, "30 frames")
-            took.append(time.monotonic() - begun)
-            job.cancel.set()
-            thread.join(10)
-            loop.close()
-        # 0.35 to 0.5 s on two idle cores (make bench); other tests may have them now.
-        assert min(took) <= 1.0, took
+        path = make(studio.loops / "a.mp4", "testsrc2=s=1280x720:r=30:d=10", *X264)
+        job = studio.job(path, P720, urgent=True)
+        thread = threading.Thread(target=self._until_cancelled, args=(job,))
+        thread.start()
+        loop = follow(job)
+        until(partial(_has_thirty, loop), 20, "30 frames")
+        assert thread.is_alive()
+        job.cancel.set()
+        thread.join(10)
+        loop.close()
 
     @staticmethod
     def _until_cancelled(job: Job) -> None:

@@ -156,7 +156,7 @@ def _snapshot() -> Snapshot:
     return Snapshot.build(rows, [], time.time())
 
 
-def eventually(check: Callable[[], Any], seconds: float = 5.0) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 20.0) -> Any:
     """What `check` says once it is true; fails where it never is."""
     deadline = time.monotonic() + seconds
     while not (value := check()):
