@@ -85,6 +85,23 @@ def test_the_same_again_and_what_is_no_video(signed_in: SignedIn, videos: list[P
     assert faults_of(page) == []
 
 
+def test_a_video_that_proves_to_be_damaged(signed_in: SignedIn, videos: list[Path], tmp_path: Path) -> None:
+    """Its head is well, so that it is taken; that its pictures end is found by whoever prepares it."""
+    whole, half = tmp_path / "whole.mp4", tmp_path / "Half a moon.mp4"
+    command = ["ffmpeg", "-v", "error", "-i", str(videos[1]), "-c", "copy", "-movflags", "+faststart", str(whole)]
+    subprocess.run(command, check=True, timeout=60)
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    page = library(signed_in())
+    page.get_by_label("Drop videos or pictures here").set_input_files(half)
+    row = page.get_by_role("list", name="Uploads").get_by_role("listitem").filter(has_text=half.name)
+    expect(row).to_contain_text(re.compile("Uploaded but refused: .*damaged"), timeout=30_000)
+    expect(row.get_by_role("link", name="Give it to songs")).to_have_count(0)
+    expect(page.get_by_role("alert").first).to_contain_text(f"{half.name} is refused: ")
+    card = page.get_by_role("list", name="Loops").get_by_role("listitem").filter(has_text=half.name)
+    expect(card).to_contain_text("damaged")
+    assert faults_of(page) == []
+
+
 def test_an_upload_goes_on_where_it_was(signed_in: SignedIn, station: Station, videos: list[Path]) -> None:
     page = library(signed_in())
     large = videos[2].with_name("Long Road, long.mp4")
