@@ -27,7 +27,7 @@ THREE_AT_A_TIME = -n 3 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
-.PHONY: help setup station demo demo-down test computed lint format unit integration browser chromium fuzz molecule \
+.PHONY: help setup station demo demo-down test patient-lint lint format unit integration browser chromium fuzz molecule \
     bench soak faults roles-docs radioctl-docs lock clean packages
 
 help: ## this list
@@ -63,14 +63,14 @@ demo-down: ## remove it
 	$(PY) -m tests.hosts.demo down
 
 test: setup chromium ## everything: lint, unit, integration with the real processes, a browser, whole hosts
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=recurse computed integration
+	$(PY) -m pytest $(THREE_AT_A_TIME) tests/unit tests/fuzz
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=recurse patient-lint integration
 	$(MAKE) --no-print-directory browser
 	$(MAKE) --no-print-directory molecule
 
-# The integration tests wait more than they work. What only computes gets what they leave, and takes nothing from them.
-computed: setup
+# The integration tests wait more than they work. What only computes takes nothing from them.
+patient-lint:
 	nice -n 19 $(MAKE) --no-print-directory lint
-	nice -n 19 $(PY) -m pytest $(TWO_AT_A_TIME) tests/unit tests/fuzz
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	$(VENV)/bin/ruff check .
@@ -85,7 +85,7 @@ format: setup ## let ruff rewrite what it can
 	$(VENV)/bin/ruff format .
 
 unit: setup ## the unit tests alone
-	$(PY) -m pytest $(TWO_AT_A_TIME) tests/unit
+	$(PY) -m pytest $(THREE_AT_A_TIME) tests/unit
 
 integration: setup ## the integration tests alone
 	$(PY) -m pytest $(THREE_AT_A_TIME) --reruns 1 tests/integration

@@ -6,8 +6,8 @@ set -euo pipefail
 
 wanted=("$@")
 # prometheus for its promtool, which tests the alert rules; its Alertmanager for whom they reach; librsvg and the fonts for
-# the now-playing cards.
-[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 liquidsoap postgresql prometheus prometheus-alertmanager librsvg2-bin fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji fonts-dejavu-core python3 python3-venv shellcheck)
+# the now-playing cards; stunnel for a platform that wants TLS.
+[[ ${#wanted[@]} -gt 0 ]] || wanted=(ffmpeg nginx libnginx-mod-rtmp icecast2 liquidsoap postgresql prometheus prometheus-alertmanager stunnel4 librsvg2-bin fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji fonts-dejavu-core python3 python3-venv shellcheck)
 
 missing=()
 for package in "${wanted[@]}"; do

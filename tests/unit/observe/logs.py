@@ -19,7 +19,7 @@ from hook_service.observe import log
 ROOT = Path(__file__).parents[3]
 
 
-def until(condition: Callable[[], bool], seconds: float = 8.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.002)

@@ -48,7 +48,7 @@ log.setup('radio', path)
 for n in range({waiting}): logger.info('%d', n)
 time.sleep(0.2)
 """
-        program(text, path, seconds=4.0)
+        program(text, path, seconds=20.0)  # for ever, were it kept
 
     def test_a_context_that_is_too_deep_costs_one_line(self, tmp_path: Path) -> None:
         path = tmp_path / "app.log"
