@@ -22,7 +22,7 @@ RUN_DIR ?= .run
 export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
 
 TWO_AT_A_TIME = -n 2 --dist loadfile
-# Each worker has a station of its own; a file's tests share it. They wait more than they work.
+# What waits more than it works. In the integration tests each worker has a station, which a file's tests share.
 THREE_AT_A_TIME = -n 3 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
@@ -63,7 +63,7 @@ demo-down: ## remove it
 	$(PY) -m tests.hosts.demo down
 
 test: setup chromium ## everything: lint, unit, integration with the real processes, a browser, whole hosts
-	$(PY) -m pytest $(THREE_AT_A_TIME) tests/unit tests/fuzz
+	$(MAKE) --no-print-directory unit
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=recurse patient-lint integration
 	$(MAKE) --no-print-directory browser
 	$(MAKE) --no-print-directory molecule
@@ -84,8 +84,8 @@ format: setup ## let ruff rewrite what it can
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-unit: setup ## the unit tests alone
-	$(PY) -m pytest $(THREE_AT_A_TIME) tests/unit
+unit: setup ## the unit tests alone, and the short version of `make fuzz`
+	$(PY) -m pytest $(THREE_AT_A_TIME) tests/unit tests/fuzz
 
 integration: setup ## the integration tests alone
 	$(PY) -m pytest $(THREE_AT_A_TIME) --reruns 1 tests/integration
