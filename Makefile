@@ -27,8 +27,8 @@ THREE_AT_A_TIME = -n 3 --dist loadfile
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
-.PHONY: help setup station demo demo-down test patient-lint lint format unit integration browser chromium fuzz molecule \
-    bench soak faults roles-docs radioctl-docs lock clean packages
+.PHONY: help setup station demo demo-down test patient lint format unit integration browser chromium fuzz images \
+    molecule bench soak faults roles-docs radioctl-docs lock clean packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -64,13 +64,13 @@ demo-down: ## remove it
 
 test: setup chromium ## everything: lint, unit, integration with the real processes, a browser, whole hosts
 	$(MAKE) --no-print-directory unit
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=recurse patient-lint integration
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=recurse patient integration
 	$(MAKE) --no-print-directory browser
 	$(MAKE) --no-print-directory molecule
 
 # The integration tests wait more than they work. What only computes takes nothing from them.
-patient-lint:
-	nice -n 19 $(MAKE) --no-print-directory lint
+patient:
+	nice -n 19 $(MAKE) --no-print-directory lint images
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	$(VENV)/bin/ruff check .
@@ -95,6 +95,10 @@ browser: setup chromium ## the page in a real Chromium alone; SCREENSHOTS=1 take
 
 fuzz: setup ## 200,000 spoiled inputs for everything that comes from outside; a short version is part of the tests
 	$(PY) -m pytest $(TWO_AT_A_TIME) --hypothesis-profile fuzz --timeout 3600 tests/fuzz
+
+images: setup
+	tests/hosts/install-packages.sh
+	$(PY) -m tests.hosts images
 
 molecule: setup ## whole hosts alone: python -m tests.hosts.scenarios NAME runs one scenario
 	$(PY) -m tests.hosts.scenarios

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.hosts import images, machine
 from tests.hosts.group import Group
 from tests.hosts.shell import HostsError
 
@@ -21,8 +22,11 @@ def _arguments() -> argparse.Namespace:
         ("reboot", "boot one host anew"),
         ("keep-archives", "put the packages that hosts downloaded into the shared store now"),
         ("enter", "run a command in the namespace in which the hosts' podman runs"),
+        ("images", "make the images of all kinds, so that no host waits for them"),
     ):
         command = commands.add_parser(name, help=text)
+        if name == "images":
+            continue
         command.add_argument("--dir", type=Path, required=True, help="the directory that is the group of hosts")
         if name == "create":
             command.add_argument("hosts", nargs="+", metavar="NAME:KIND")
@@ -36,9 +40,14 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Exit 0 when done, 1 with a message when not."""
     arguments = _arguments()
-    group = Group(arguments.dir)
     began = time.monotonic()
     try:
+        if arguments.command == "images":
+            machine.need_root()
+            for kind in images.KINDS:
+                images.image(kind)
+            return 0
+        group = Group(arguments.dir)
         match arguments.command:
             case "create":
                 wanted = {}

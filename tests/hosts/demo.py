@@ -39,7 +39,7 @@ class Demo:
             raise HostsError("there is a demo already: make demo-down removes it")
         self.say("two hosts: a bare Debian 12, and a studio that plays the world outside")
         self._run([CHECKOUT / "tests/hosts/install-packages.sh"])
-        self.group.create({STUDIO: STUDIO, NAME: "bookworm"})
+        self.group.create({STUDIO: STUDIO, NAME: "bookworm"}, loops="loops")
         self.studio("/automation", {"stations": [STATION], "webhooks": []})
         self._tell_of_azuracast()
         self.say("site.yml, as on any server")

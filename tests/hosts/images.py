@@ -19,6 +19,7 @@ STUDIO = (
     "python3-yaml", "python3-jinja2", "openssl", "curl", "nmap",
 )  # fmt: skip
 RELEASES = ("bookworm", "trixie")
+KINDS = (*RELEASES, "studio")
 _DAYS = 14
 
 
@@ -28,8 +29,8 @@ def image(kind: str) -> tuple[str, str]:
     `kind` is a release's name, or `studio`.
     """
     release = "bookworm" if kind == "studio" else kind
-    if release not in RELEASES:
-        raise HostsError(f"no image {kind!r}: there are {', '.join(RELEASES)} and studio")
+    if kind not in KINDS:
+        raise HostsError(f"no image {kind!r}: there are {', '.join(KINDS)}")
     packages = (*BARE, *STUDIO) if kind == "studio" else BARE
     # Where an image comes from is part of what it is.
     recipe = "\0".join((kind, *packages, machine.apt_sources(release)))

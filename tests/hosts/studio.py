@@ -69,6 +69,7 @@ class Studio:
         # Several studios share what is generated.
         with (MEDIA / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            media.make_all(MEDIA, MEDIA / "short-loops", loop_seconds=4)
             self.songs = media.make_all(MEDIA, MEDIA / "loops")
         self.icecast = Icecast(STATE, PORTS["icecast"])
         self.platform = Platform(STATE, PORTS["platform"], PORTS["platform_stat"])

@@ -206,11 +206,11 @@ def make(cache: Path, name: str, args: Sequence[str]) -> Path:
     return path
 
 
-def make_all(cache: Path, loops_dir: Path) -> list[Song]:
+def make_all(cache: Path, loops_dir: Path, loop_seconds: float = 10) -> list[Song]:
     """Put the demo loops and the fallback into `loops_dir` (fresh copies) and return the songs."""
     loops_dir.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
-        loops = [pool.submit(make, cache, loop.file, loop_args(loop)) for loop in LOOPS]
+        loops = [pool.submit(make, cache, loop.file, loop_args(loop, loop_seconds)) for loop in LOOPS]
         fallback = pool.submit(make, cache, "fallback.mp3", tune_args(_FALLBACK, 4))
         songs = [pool.submit(make, cache, f"{tune.loop}.mp3", tune_args(tune, _SONG_PHRASES)) for tune in _TUNES]
     for loop, video in zip(LOOPS, loops, strict=True):
