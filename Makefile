@@ -90,7 +90,7 @@ unit: setup ## the unit tests alone, and the short version of `make fuzz`
 integration: setup ## the integration tests alone
 	$(PY) -m pytest $(THREE_AT_A_TIME) --reruns 1 tests/integration
 
-browser: setup chromium ## the page in a real Chromium alone; SCREENSHOTS=1 takes the pictures of the documentation
+browser: setup chromium ## the page in a real Chromium alone; SCREENSHOTS=1 takes the documentation's pictures of it
 	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/browser
 
 fuzz: setup ## 200,000 spoiled inputs for everything that comes from outside; a short version is part of the tests

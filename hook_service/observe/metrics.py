@@ -1,4 +1,4 @@
-"""The metrics, under the names of the original architecture and the design's section 3.
+"""The metrics, under the names that docs/API.md has.
 
 What the web process sees itself is counted as it happens. What the playout and the outputs know is asked for at
 each scrape, so that a figure is never older than the scrape, and a process that does not answer has no figures.

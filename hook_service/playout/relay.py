@@ -1,7 +1,7 @@
 """`radio-relay CONFIG`: the local nginx-rtmp in the foreground, watched by what it does.
 
 An nginx of our own and not the host's: an upgrade or a reload of the web server must not touch the broadcast. Its
-statistics page is asked every two seconds; a relay that does not answer (a worker that hangs) is killed and started
+statistics page is asked every second; a relay that does not answer (a worker that hangs) is killed and started
 again, which systemd alone would never notice.
 """
 
