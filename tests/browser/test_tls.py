@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,3 +89,50 @@ def test_the_page_behind_tls(https: str, opened: Open, station: Station) -> None
     with page.expect_response(lambda answer: "/live" in answer.url and answer.status == 304):
         pass
     expect(page.get_by_role("region", name="On the air now")).to_be_visible()
+
+
+def _ask(https: str, request: bytes) -> bytes:
+    """What nginx answers until it closes the connection."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    port = int(https.rpartition(":")[2])
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
+        context.wrap_socket(plain, server_hostname=NAME) as client,
+    ):
+        client.sendall(request)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def _request(path: str, *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {NAME}", "Connection: close", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _status(answer: bytes) -> int:
+    return int(answer.split()[1])
+
+
+def test_a_body_that_is_too_large(https: str) -> None:
+    """Refused by what it says of itself, before a byte of it is read."""
+    answer = _ask(https, _request("/webhook/azuracast", "Content-Length: 300000", method="POST"))
+    assert _status(answer) == 413
+    assert b"256 KB are the most." in answer, "nginx's own words"
+
+
+def test_more_requests_than_anybody_needs(https: str) -> None:
+    rate = yaml.safe_load((ROLE / "defaults/main.yml").read_text())["nginx_rtmp_requests_per_second"]
+    answers = [_ask(https, _request("/health")) for _ in range(rate * 12)]
+    statuses = [_status(answer) for answer in answers]
+    assert set(statuses) == {200, 429}
+    assert statuses[: rate * 5] == [200] * rate * 5, "a burst is let through"
+    refused = answers[statuses.index(429)]
+    assert b"Retry-After: 1" in refused
+    assert b"Too often." in refused, "nginx's own words"
+
+
+def test_a_request_that_does_not_end(https: str) -> None:
+    begun = time.monotonic()
+    answer = _ask(https, _request("/webhook/azuracast", "Content-Length: 1000", method="POST", body=b"{"))
+    assert answer == b"" or _status(answer) == 408
+    assert 8 < time.monotonic() - begun < 25

@@ -8,6 +8,9 @@ import urllib.request
 from pathlib import Path
 
 WORST_EXPOSURE = 2.5
+OPEN = ("22", "80", "443")
+# What runs at night, or only ran once.
+OTHERS = ("radio-backup.service", "radio-backup-copy.service", "radio-firewall.service")
 CREDENTIALS = Path("/etc/radio/credentials")
 WEB = "http://127.0.0.1:9000"
 ROUTES = ("status", "history?limit=500", "errors?limit=500", "mappings?limit=500", "loops?limit=500", "destinations")
@@ -46,6 +49,31 @@ def roots() -> list[str]:
                     found.append(f"process {pid} of {unit} runs as root")
             except FileNotFoundError:
                 continue
+    return found
+
+
+def limits() -> list[str]:
+    """Units that could take all of the machine's memory or time."""
+    found = []
+    for unit in sorted({*units(), *OTHERS}):
+        shown = dict(
+            line.partition("=")[::2]
+            for line in said(
+                "systemctl", "show", "--property=LoadState,MemoryMax,CPUQuotaPerSecUSec", unit
+            ).splitlines()
+        )
+        if shown.pop("LoadState") == "loaded":
+            found += [f"{unit} has no limit: {name}" for name, value in shown.items() if value == "infinity"]
+    return found
+
+
+def listeners() -> list[str]:
+    """What listens on every address, and would be reached but for the firewall."""
+    found = []
+    for line in said("ss", "--no-header", "--listening", "--tcp", "--udp", "--numeric", "--processes").splitlines():
+        address, _, port = line.split()[4].rpartition(":")
+        if address.strip("[]").partition("%")[0] in ("*", "0.0.0.0", "::") and port not in OPEN:
+            found.append(f"port {port} is listened to on every address: {line.split()[-1]}")
     return found
 
 
@@ -111,4 +139,4 @@ def leaks() -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps([*exposure(), *roots(), *files(), *leaks()]))
+    print(json.dumps([*exposure(), *roots(), *limits(), *listeners(), *files(), *leaks()]))

@@ -16,7 +16,7 @@ BARE = (
 # The studio is the world outside: nobody tests how it came to be.
 STUDIO = (
     "ffmpeg", "nginx-light", "libnginx-mod-rtmp", "icecast2", "liquidsoap", "fonts-dejavu-core",
-    "python3-yaml", "python3-jinja2", "openssl", "curl", "nmap",
+    "python3-yaml", "python3-jinja2", "openssl", "curl", "nmap", "pebble",
 )  # fmt: skip
 RELEASES = ("bookworm", "trixie")
 KINDS = (*RELEASES, "studio")

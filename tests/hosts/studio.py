@@ -7,6 +7,8 @@ order goes over HTTP on port 8090, as JSON:
     GET  /streams                        what the ingest receives, by key
     GET  /sessions?key=K                 every publish there has been
     GET  /picture?key=K&seconds=2        the loops in what a viewer receives, from decoded frames
+    POST /watch                          {key: K}: a viewer comes; answered once it sees the stream
+    POST /watched                        {key: K}: it goes, and tells what it has received, as /picture does
     GET  /await?key=K&loop=L&seconds=20  the same, until that loop is seen
     GET  /ports?host=H                   the ports of a host that answer here: every one of TCP, the usual ones of UDP
     POST /webhook                        {url, user, password, station, track: {artist, title, …}}, as AzuraCast does
@@ -14,6 +16,7 @@ order goes over HTTP on port 8090, as JSON:
     POST /automation                     {stations: […], webhooks: [[url, user, password], …]}: play as AzuraCast does
     POST /azuracast                      {up: true or false}: it goes away with webhooks, event stream and API
     POST /skip                           the song that plays ends, the next one begins
+    POST /authority                      {}: where certificates are given by ACME, and the certificate of that server
     POST /sound                          {kind: …}: what is wrong with the sound, see tests.hosts.sound
     GET  /begun                          the songs that have begun, each with its Unix time and length
 
@@ -37,13 +40,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.hosts.authority import Authority
 from tests.hosts.sound import Sound
 from tests.rig import azuracast, child, media
 from tests.rig.azuracast import AzuraCast, Track
 from tests.rig.icecast import Icecast, Playlist
 from tests.rig.layout import MOUNT, PORTS
-from tests.rig.net import LOOPBACK, RigError
-from tests.rig.platform import Platform
+from tests.rig.net import LOOPBACK, RigError, wait_until
+from tests.rig.platform import Capture, Platform
 from tests.rig.radio import Began, Radio, rotation
 
 PORT = 8090
@@ -80,13 +84,15 @@ class Studio:
         self.radio: Radio | None = None
         self.azuracast: AzuraCast | None = None
         self.sound: Sound | None = None
+        self.authority: Authority | None = None
         self._count = 0
+        self._viewers: dict[str, Capture] = {}
 
     def stop(self) -> None:
         """End everything."""
         if self.sound is not None:
             self.sound.restore()
-        for server in (self.platform, self.azuracast, self.radio, self.playlist, self.icecast):
+        for server in (self.authority, self.platform, self.azuracast, self.radio, self.playlist, self.icecast):
             if server is not None:
                 server.stop()
 
@@ -97,10 +103,28 @@ class Studio:
         try:
             with self.platform.capture(key, path) as capture:
                 time.sleep(seconds)
-                analysis = capture.finish(decode=False)
-            return {"loops": media.runs(media.read_pictures(path)), **analysis.as_dict()}
+                return _seen(capture)
         finally:
             path.unlink(missing_ok=True)
+
+    def watch(self, key: str) -> None:
+        """A viewer who stays until `watched`."""
+        self._count += 1
+        viewer = self.platform.capture(key, STATE / f"capture-{self._count}.flv")
+        viewer.start()
+        self._viewers[key] = viewer
+        wait_until(lambda: viewer.frames > 30, "the first second of the stream", 20)
+
+    def watched(self, key: str) -> dict[str, Any]:
+        """What that viewer has received, up to a second from now."""
+        viewer = self._viewers.pop(key)
+        try:
+            frames = viewer.frames
+            wait_until(lambda: viewer.frames > frames + 30, "one second more of it", 20)
+            return _seen(viewer)
+        finally:
+            viewer.stop()
+            viewer.path.unlink(missing_ok=True)
 
     def await_loop(self, key: str, loop: str, seconds: float = 20.0) -> dict[str, Any]:
         """Look until a viewer sees this loop."""
@@ -193,9 +217,21 @@ class Studio:
             for one in begun
         ]
 
+    def give_certificates(self) -> dict[str, str]:
+        """From now on; asked again, the same."""
+        if self.authority is None:
+            self.authority = Authority(STATE, "studio")
+            self.authority.start()
+        return {"directory": self.authority.directory, "certificate": self.authority.certificate.read_text()}
+
     def _announce(self, began: Began) -> None:
         if self.azuracast is not None and self.radio is not None:
             self.azuracast.begin(began.track, began.at, next=self.radio.after(began.track))
+
+
+def _seen(capture: Capture) -> dict[str, Any]:
+    analysis = capture.finish(decode=False)
+    return {"loops": media.runs(media.read_pictures(capture.path)), **analysis.as_dict()}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -226,6 +262,9 @@ class _Handler(BaseHTTPRequestHandler):
             "/automation": lambda: self.studio.automate(order),
             "/azuracast": lambda: self.studio.set_azuracast(order["up"]),
             "/skip": self.studio.skip,
+            "/authority": self.studio.give_certificates,
+            "/watch": lambda: self.studio.watch(order["key"]),
+            "/watched": lambda: self.studio.watched(order["key"]),
             "/sound": lambda: self.studio.break_sound(order["kind"]),
         }
         self._answer(answers.get(self.path))
