@@ -146,10 +146,12 @@ class Api:
 
     def _connection(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.url)
-        host = parts.hostname or ""
+        host, port = parts.hostname or "", parts.port
+        # Without a port it would look for one in the name, and find one in every IPv6 address.
         if parts.scheme == "https":
-            return http.client.HTTPSConnection(host, parts.port, timeout=self.timeout, context=self._tls)
-        return http.client.HTTPConnection(host, parts.port, timeout=self.timeout)
+            port = http.client.HTTPS_PORT if port is None else port
+            return http.client.HTTPSConnection(host, port, timeout=self.timeout, context=self._tls)
+        return http.client.HTTPConnection(host, http.client.HTTP_PORT if port is None else port, timeout=self.timeout)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

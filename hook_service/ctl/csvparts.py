@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,19 +26,24 @@ def read(file: Path) -> str:
 
 def parts(text: str, largest: int = LARGEST) -> Iterator[tuple[int, str]]:
     """Parts, each with the number that its first line, the head, has or would have in the file. Raises Trouble."""
-    lines = text.splitlines(keepends=True)
+    # Lines as the service and every spreadsheet count them: str.splitlines would also cut where a title has U+2028.
+    lines = list(io.StringIO(text, newline=""))
     head = lines[0] if lines else ""
     # As the service tells it: some spreadsheets write semicolons.
     reader = csv.reader(lines, delimiter=max(",;\t", key=head.count), strict=True)
     part, size, first = [head], _sent(head), 1
-    done = 0
+    done = above = 0
     try:
         for _ in reader:
             record = "".join(lines[done : reader.line_num])
-            if done:
+            if not done:
+                # The name of a column may go over lines too.
+                head, above = record, reader.line_num
+                part, size = [head], _sent(head)
+            else:
                 if len(part) > 1 and size + _sent(record) > largest:
                     yield first, "".join(part)
-                    part, size, first = [head], _sent(head), done
+                    part, size, first = [head], _sent(head), done + 1 - above
                 part.append(record)
                 size += _sent(record)
             done = reader.line_num

@@ -167,10 +167,12 @@ def _ask(
 
 
 def _connection(url: SplitResult) -> http.client.HTTPConnection:
-    host = url.hostname or ""
+    host, port = url.hostname or "", url.port
+    # Without a port it would look for one in the name, and find one in every IPv6 address.
     if url.scheme == "https":
-        return http.client.HTTPSConnection(host, url.port, timeout=CONNECT_SECONDS, context=_tls())
-    return http.client.HTTPConnection(host, url.port, timeout=CONNECT_SECONDS)
+        port = http.client.HTTPS_PORT if port is None else port
+        return http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=_tls())
+    return http.client.HTTPConnection(host, http.client.HTTP_PORT if port is None else port, timeout=CONNECT_SECONDS)
 
 
 @lru_cache(maxsize=1)

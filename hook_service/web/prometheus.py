@@ -179,7 +179,7 @@ def alerts_of(document: Any) -> list[dict[str, Any]]:
         else:
             listed = list(document)
         found = [_alert(one) for one in listed]
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise Away("answers with something that is no list of alerts") from None
     # The watchdog always fires, and has the severity "none".
     found = [one for one in found if one["severity"] in _SEVERITIES]

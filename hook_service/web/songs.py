@@ -152,15 +152,17 @@ class Librarian:
         """Read it all and write what is different; what that came to."""
         songs = self._songs()
         seen: dict[str, None] = {}
-        changed = refused = 0
+        changed = refused = told = 0
         page, number = self._page(station, 1), 1
         while True:
             seen.update(dict.fromkeys(song.media_id for song in page.songs))
             refused += page.refused
             changed += songs.upsert(station, page.songs)
+            # Not those that are new: one that gives the same page for ever would be asked for ever.
+            told += len(page.songs) + page.refused
             if number >= page.pages or not (page.songs or page.refused):
                 break
-            if len(seen) > MAX_SONGS:
+            if told > MAX_SONGS:
                 raise Away(f"has more than {MAX_SONGS} songs")
             number += 1
             page = self._page(station, number)

@@ -106,7 +106,8 @@ def _frames(part: Part, outcome: Outcome) -> None:
     cuts = sum(one.fault.name in _RECONNECTS for one in outcome.done)
     part.at_most("Sessions at the watched platform", outcome.sessions, 1 + cuts)
     part.figures["frames"] = {
-        "video": ledger.frames[VIDEO], "audio": ledger.frames[AUDIO], "holes": [asdict(one) for one in holes], "waits": [asdict(one) for one in waits],
+        "video": ledger.frames[VIDEO], "audio": ledger.frames[AUDIO], "holes": [asdict(one) for one in holes],
+        "waits": [asdict(one) for one in waits],
         "sessions": outcome.sessions, "broken_off": outcome.broken_off,
     }  # fmt: skip
 

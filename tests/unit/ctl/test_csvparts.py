@@ -45,3 +45,20 @@ def test_what_is_no_csv_is_told_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(Trouble, match="is not UTF-8"):
         csvparts.read(file)
     assert list(csvparts.parts("")) == [(1, "")]
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\x0b", "\x0c", "\x85", "\x1e"])
+def test_only_the_end_of_a_line_ends_one(sign: str) -> None:
+    """Signs that Python takes for the end of a line too come with words from a text processor, without quotes."""
+    text = f"track_key,loop_file_path\na{sign}b,a.mp4\nc{sign}d,b.mp4\n"
+    assert list(csvparts.parts(text, 1)) == [
+        (1, f"track_key,loop_file_path\na{sign}b,a.mp4\n"),
+        (2, f"track_key,loop_file_path\nc{sign}d,b.mp4\n"),
+    ]
+
+
+def test_a_head_of_several_lines_is_in_every_part() -> None:
+    head = '"track_key\n",loop_file_path\n'
+    found = list(csvparts.parts(f"{head}a,a.mp4\nb,b.mp4\nc,c.mp4\n", 1))
+    # The line after the head's two is the third, and so on.
+    assert found == [(1, f"{head}a,a.mp4\n"), (2, f"{head}b,b.mp4\n"), (3, f"{head}c,c.mp4\n")]
