@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.onair import metric, on_air
+from tests.integration.onair import metric, on_air, wait_frames
 from tests.rig import alignment
 from tests.rig.alignment import Change, Seen
 from tests.rig.azuracast import AzuraCast, Knobs
-from tests.rig.broadcast import Broadcast, loops_of, map_all, pieces, shuffled
+from tests.rig.broadcast import Broadcast, Piece, loops_of, map_all, pieces, shuffled
 from tests.rig.layout import Options
+from tests.rig.net import wait_until
 from tests.rig.station import Station
 
 MOUNT, PLAIN = "/radio.mp3", "/plain.mp3"
@@ -84,11 +85,13 @@ def seen(prepared: Path, broadcast: Broadcast) -> Iterator[Outcome]:
         broadcast.azuracast(station, WEBHOOK, Knobs(delay=0.5))
         # Titles are trusted once one has changed; and a first song is told of by all.
         broadcast.run([programme[1], programme[0]], lambda: 6.0)
-        time.sleep(8)
+        wait_until(lambda: all_told(station, programme[0]), "a first song on every station, and titles trusted", 40)
+        wait_until(lambda: heard_everywhere(station, programme[0]), "its sound on the mount without titles", 30)
         began = time.time()
         with ExitStack() as stack:
             captures = {name: stack.enter_context(station.capture(name=name)) for name in station.names}
             broadcast.run(programme[1:], lambda: next(gaps))
+            # For so long the last piece is heard: a round of the polls, which is what sees it there.
             time.sleep(LONG_SECONDS)
             status = station.api("status")["stations"]
         changes, extra, last, stories = {}, {}, {}, {}
@@ -102,6 +105,28 @@ def seen(prepared: Path, broadcast: Broadcast) -> Iterator[Outcome]:
             stories.values()
         )
         yield Outcome(changes, extra, last, stories, status, station, began)
+
+
+def all_told(station: Station, piece: Piece) -> bool:
+    """Whether the piece is on the air where it was told of in time, and the polls have told of any."""
+    found = station.api("status")["stations"]
+    on_air = {name: (about["track"] or {}).get("title") for name, about in found.items()}
+    return (
+        all(on_air[name] == piece.track.title for name in (*TITLED, WEBHOOK, SSE))
+        and on_air[POLL] is not None
+        and all(found[name]["sources"]["icy"]["trusted"] for name in TITLED)
+    )
+
+
+def heard_everywhere(station: Station, piece: Piece) -> bool:
+    """Whether the platform hears the piece where no title says so: there its picture may be the earlier one."""
+    for name in (WEBHOOK, SSE, POLL):
+        with station.capture(name=name) as capture:
+            wait_frames(capture, 30)
+        sounds = alignment.heard(capture.path)
+        if not sounds or sounds[-1].tone != piece.tone:
+            return False
+    return True
 
 
 def unix(moment: str) -> float:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.test_web import MakeWeb, WebProcess, make_web, playout, postgres  # noqa: F401 - fixtures
+from tests.integration.test_web import (  # noqa: F401 - some are fixtures
+    MakeWeb,
+    WebProcess,
+    make_web,
+    playout,
+    postgres,
+    wait_mapped,
+)
 from tests.rig.azuracast import MEDIA_KEY, AzuraCast, Track
 from tests.rig.postgres import PrivatePostgres
 from tests.unit.web.doubles import API_TOKEN, READ_TOKEN, eventually
@@ -132,7 +138,12 @@ def test_an_azuracast_that_does_not_let_us(web: WebProcess, azuracast: AzuraCast
     assert "azuracast.url" in document["detail"]
 
 
-def test_from_a_bulk_to_the_picture(web: WebProcess, azuracast: AzuraCast, playout: FakePeer) -> None:  # noqa: F811
+def test_from_a_bulk_to_the_picture(
+    web: WebProcess,
+    azuracast: AzuraCast,
+    playout: FakePeer,  # noqa: F811
+    run_dir: Path,
+) -> None:
     read(web)
     chosen = {"loop_file_path": "one.mp4", "station": "demo", "kind": "album", "filter": {"artist": "artist 3"}}
     planned = web.api("PUT", "mappings/bulk", {**chosen, "dry_run": True})
@@ -147,7 +158,9 @@ def test_from_a_bulk_to_the_picture(web: WebProcess, azuracast: AzuraCast, playo
     later = {"loop_file_path": "later.mp4", "station": "demo", "songs": [one["id"]]}
     assert web.api("PUT", "mappings/bulk", later)["missing_loops"] == ["later.mp4"]
     assert songs(web, "q=title+013")["items"][0]["rule"] == "song_id"
-    time.sleep(0.5)  # the change is announced by the database
+    # Somebody brings the loop, and the service hears of the mapping.
+    (run_dir / "loops/later.mp4").write_bytes(b"x")
+    wait_mapped(web, "later.mp4")
     azuracast_body = {
         "station": {"shortcode": "demo"},
         "now_playing": {"sh_id": 1, "song": {"artist": "Artist 3", "title": "Title 013", "id": one["song_id"]}},

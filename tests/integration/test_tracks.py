@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ TITLED, UNTITLED = "demo", "demo2"
 ALIGNED = 250.0
 # After so long a track is heard and seen at the platform, by title or at the switch delay after its webhook.
 PASSED = 5.5
+KEYFRAMES_APART = 2.0
 DJ_LOOP = "honey"
 
 POLICIES = {
@@ -63,10 +65,24 @@ class Air:
 
     def settle(self, piece: Piece) -> None:
         """Begin with this piece at both stations, whatever was before."""
+        begun = time.time()
         self.broadcast.play(piece)
         for name in self.station.names:
-            self.station.wait_on_air(f"{piece.loop}.mp4", name, 20)
-        time.sleep(2)
+            wait_until(lambda: self._settled(name, piece, begun), f"{piece.track.text} on {name}", 20)  # noqa: B023
+
+    def _settled(self, name: str, piece: Piece, begun: float) -> bool:
+        """Whether it is seen, and for as long as the platform needs to have a keyframe of it, and nothing more will
+        be told of it.
+        """
+        told, on_air = self.station.api("status")["stations"][name], self.station.status(name=name)["on_air"]
+        last = told["sources"]["webhook"]["last_at"]
+        return (
+            (told["track"] or {}).get("title") == piece.track.title
+            and Path(on_air["loop"]).name == f"{piece.loop}.mp4"
+            and time.time() - on_air["since"] > KEYFRAMES_APART
+            and last is not None
+            and datetime.fromisoformat(last).timestamp() > begun
+        )
 
 
 @dataclass
