@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open, SignedIn, faults_of, picture
 from tests.integration.onair import show
+from tests.rig.azuracast import Track
 from tests.rig.net import http, wait_until
 from tests.rig.station import Station
 
@@ -73,6 +75,49 @@ def test_a_destination_is_stopped_and_started(signed_in: SignedIn, station: Stat
     press(page, "Start platform", "Start")
     expect(panel.get_by_role("button", name="Stop platform")).to_be_visible()
     wait_until(lambda: station.processes()["destination:platform"]["state"] == "RUNNING", "the destination", 20)
+
+
+@pytest.mark.parametrize(
+    ("process", "name", "region", "question"),
+    [
+        ("destination:platform", "platform", "Destinations", "Connect to platform anew? Its viewers may see"),
+        ("audio", "sound", "Processes", "Begin sound anew? What is buffered is heard meanwhile."),
+    ],
+)
+def test_a_destination_or_a_process_is_begun_anew(
+    signed_in: SignedIn, station: Station, process: str, name: str, region: str, question: str
+) -> None:
+    page = signed_in()
+    before = station.processes()[process]["pid"]
+    page.get_by_role("region", name="By hand").get_by_text("Destinations and processes").click()
+    page.get_by_role("button", name=f"Restart {name}", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(question)
+    dialog.get_by_role("button", name="Restart", exact=True).click()
+    expect(page.get_by_role("status").filter(has_text=f"{name} is begun anew.")).to_be_visible()
+
+    def is_another() -> bool:
+        its = station.processes()[process]
+        return bool(its["state"] == "RUNNING" and its["pid"] != before)
+
+    wait_until(is_another, f"another {process}", 20)
+    listed = page.get_by_role("region", name=region, exact=True).get_by_role("listitem")
+    expect(listed.filter(has_text=name)).to_contain_text("running for")
+
+
+def test_the_next_loop_is_shown_ahead_of_its_track(signed_in: SignedIn, station: Station) -> None:
+    show(station, "coral.mp4", next=Track("Survivors", "Yet to come", loop="violet.mp4"))
+    station.wait_on_air("coral.mp4")
+    page = signed_in()
+    card = page.get_by_role("region", name="On the air now")
+    expect(card).to_contain_text("Survivors \u2013 Yet to come violet.mp4")
+    press(page, "Next loop")
+    expect(page.get_by_role("status").filter(has_text="The next loop is shown.")).to_be_visible()
+    station.wait_on_air("violet.mp4")
+    expect(card).to_contain_text("violet.mp4, shown")
+    # Nothing is held: the track after it brings its own.
+    show(station, "lagoon.mp4")
+    station.wait_on_air("lagoon.mp4")
 
 
 def test_a_viewer_sees_and_touches_nothing(signed_in: SignedIn) -> None:

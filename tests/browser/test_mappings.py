@@ -171,6 +171,23 @@ def test_all_of_a_filter_at_once(signed_in: SignedIn, library: Station) -> None:
     expect(page.get_by_text("120 songs, 0 without a mapping.", exact=False)).to_be_visible()
 
 
+def test_an_artist_at_once(signed_in: SignedIn, library: Station) -> None:
+    page = at_mappings(signed_in())
+    page.get_by_label("Artist", exact=True).fill("Coral")
+    expect(page.get_by_text("1 to 40 of 40 songs")).to_be_visible()
+    page.get_by_label("Select all songs on this page").check()
+    page.get_by_role("button", name="Give them a loop…").click()
+    dialog = page.get_by_role("dialog", name="A loop for 40 songs")
+    dialog.get_by_role("radio", name="its artist").check()
+    dialog.get_by_role("radio", name="coral.mp4").check()
+    expect(dialog.get_by_role("status")).to_have_text("It would be: 1 mapping made.")
+    dialog.get_by_role("button", name="Map").click()
+    expect(page.get_by_text("120 songs, 80 without a mapping.", exact=False)).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="a mapping of the artist")).to_have_count(40)
+    made = library.sql("SELECT track_key, loop_file_path FROM track_mappings WHERE kind = 'artist'")
+    assert made == [("coral", "coral.mp4")]
+
+
 def test_try_it_now(signed_in: SignedIn, library: Station) -> None:
     show(library, "meadow.mp4")
     library.wait_on_air("meadow.mp4")

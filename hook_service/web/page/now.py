@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import Response, current_app, render_template, request
 
+from hook_service import ipc
+from hook_service.observe.metrics import processes
+from hook_service.web.loops import preparation
 from hook_service.web.page import words
 from hook_service.web.page.common import the_services, the_station, when
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flask import Blueprint
 
 NAV: Final = (("/", "On the air", "read"),)
 PARTS: Final = ("now", "state", "processes", "override")
 FRESH: Final = 0.4
 """Seconds that a document is good for: it is made once for all who look."""
+TIMEOUT: Final = 0.5
+"""Seconds for a process to answer."""
 
 
 def routes(blueprint: Blueprint) -> None:
@@ -74,14 +81,17 @@ def view(station: str) -> dict[str, Any]:
     settings = services.host.stations[station]
     playout, outputs = services.stations.statuses()[station]
     director = services.directors[station]
-    health = services.health.check()[1]["stations"][station]
+    told = services.health.check()[1]
+    health, components = told["stations"][station], told["components"]
     on_air = (playout or {}).get("on_air")
     switch = director.known().switch
     track = director.track()
     held = director.manual.override
     rule = "manual" if held else (track or {}).get("rule", "")
     following = director.following()
-    loops = services.host.paths.loops
+    loops, run = services.host.paths.loops, services.host.paths.run
+    # Who is known not to answer is not waited for.
+    decoder = _decoder(run, station) if components["monitor"]["status"] == "up" else None
     return {
         "station": station,
         "name": settings.name or station,
@@ -109,9 +119,18 @@ def view(station: str) -> dict[str, Any]:
             "loop": words.loop_name(following["loop_path"], loops),
         },
         "override": words.override(held, loops),
-        "processes": words.processes(playout, outputs),
+        "processes": words.processes(playout, outputs) + words.helpers(components, preparation(run), decoder),
         "destinations": [
             words.destination(name, its.url, its.backup_of, outputs, services.youtube.status(station, name))
             for name, its in settings.destinations.items()
         ],
     }
+
+
+def _decoder(run: Path, station: str) -> dict[str, Any] | None:
+    """What looks at the station's stream, as the monitor tells it; None where it tells nothing."""
+    try:
+        told = ipc.request(run / "monitor.sock", {"op": "status"}, timeout=TIMEOUT)
+    except ipc.PeerDown:
+        return None
+    return next((process for process in processes(told) if process["name"] == f"decoder:{station}"), None)

@@ -35,6 +35,14 @@ STATES: Final = {
     "FAILED": ("bad", "failed again and again, tried slowly"),
 }
 _PROCESSES: Final = {"publisher": "Publisher", "audio": "Sound"}
+_HELPERS: Final = (
+    ("relay", "Relay", "Nothing reaches the destinations until it is back."),
+    ("monitor", "Monitor", "Nobody looks at what leaves this host until it is back."),
+    ("prepare", "Preparation", "New loops wait until it is back; those that are ready are shown as ever."),
+    ("web", "Web service", ""),
+    ("database", "Database", "What happens is kept until it is back; no mapping can be changed meanwhile."),
+)
+"""What helps all stations of a host: its name, its label, and what is missing while it is away."""
 _SOUND: Final = {
     "fallback": "The station's sound is away: the fallback is heard",
     "floor": "The station's sound is away: nothing is heard",
@@ -110,6 +118,23 @@ def processes(playout: Status | None, outputs: Status | None) -> list[dict[str, 
     return found
 
 
+def helpers(
+    components: dict[str, Any], preparation: dict[str, Any] | None, decoder: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """What helps all stations of the host, by the health document's `components` and what the preparation tells of
+    itself; below the monitor the station's own `decoder`, where it is known.
+    """
+    up = {name: its["status"] == "up" for name, its in components.items()}
+    up["prepare"] = bool(preparation and preparation.get("ok"))
+    found = []
+    for name, label, missing in _HELPERS:
+        its = _answers(name, label, {} if up[name] else None)
+        found.append(its if up[name] else {**its, "error": missing})
+        if name == "monitor" and decoder is not None:
+            found.append(_decoder(decoder))
+    return found
+
+
 def destination(
     name: str, url: str, backup_of: str | None, outputs: Status | None, youtube: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -142,6 +167,12 @@ def _process(process: dict[str, Any]) -> dict[str, Any]:
         # Of one that runs it is history, and in the log.
         "error": None if state == "RUNNING" else process.get("last_error"),
     }
+
+
+def _decoder(process: dict[str, Any]) -> dict[str, Any]:
+    found = {"name": str(process["name"]), "label": "Monitor's decoder", **_process(process)}
+    # It was the monitor that stopped it, and no person.
+    return found if found["wanted"] else {**found, "words": "waits for something to look at", "error": None}
 
 
 def _answers(name: str, label: str, told: Status | None) -> dict[str, Any]:

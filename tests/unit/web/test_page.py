@@ -16,6 +16,8 @@ from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from hook_service.web import page
+from hook_service.web.health import Storage
+from hook_service.web.page import now, words
 from tests.unit.web.conftest import MakeRig
 from tests.unit.web.doubles import KEY, Rig
 from tests.unit.web.peers import FakePeer
@@ -204,6 +206,39 @@ def test_what_comes_from_outside_is_text(here: Rig, playout: FakePeer) -> None:
     assert "&lt;img src=x" in live["parts"]["processes"]
     text = here.client.get("/history?q=" + NASTY.replace("&", "%26"), headers=HTML).text
     assert "<img src=x" not in text
+
+
+def test_what_helps_the_stations_is_there_with_what_is_missing_without_it(
+    here: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(now, "FRESH", -1.0)  # each document is made anew
+    here.storage[0] = Storage(database_up=False, outbox_pending=3, snapshot_age=1.0)
+    sign_in(here)
+
+    def told() -> dict[str, tuple[str, str]]:
+        live = here.client.get("/live?station=demo").get_json()
+        return {its["label"]: (its["level"], its["words"]) for its in live["processes"]}
+
+    good, bad = ("good", "running"), ("bad", "does not answer")
+    away = {"Relay": good, "Monitor": bad, "Preparation": bad, "Web service": good, "Database": bad}
+    assert told() == {"Playout": bad, "Outputs": bad, **away}
+    assert "New loops wait until it is back" in here.client.get("/").text
+    peer = FakePeer(tmp_path / "run/prepare.sock")
+    try:
+        assert told()["Preparation"] == good
+        assert "New loops wait" not in here.client.get("/").text
+    finally:
+        peer.close()
+    assert told()["Preparation"] == bad
+
+
+def test_the_monitors_decoder_waits_and_was_stopped_by_nobody() -> None:
+    up = {name: {"status": "up"} for name in ("relay", "monitor", "web", "database")}
+    decoder = {"name": "decoder:demo", "state": "STOPPED", "wanted": False, "last_error": "it was ended"}
+    for wanted, told in ((False, "waits for something to look at"), (True, "stopped")):
+        found = {its["label"]: its for its in words.helpers(up, {"ok": True}, {**decoder, "wanted": wanted})}
+        its = found["Monitor's decoder"]
+        assert (its["words"], its["error"]) == (told, "it was ended" if wanted else None)
 
 
 def test_live_is_new_only_when_something_is(here: Rig, playout: FakePeer) -> None:
