@@ -219,7 +219,8 @@ class Group:
                 for host in hosts
             )
         )
-        names = "".join(f"{host.address} {host.name} {host.name}.test\n" for host in hosts)
+        # A certificate of an authority is not to be had for .test; .alt is nobody's either.
+        names = "".join(f"{host.address} {host.name} {host.name}.test {host.name}.alt\n" for host in hosts)
         for host in hosts:
             text = f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{names}"
             if process := self.podman.process(host.name):
