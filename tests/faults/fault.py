@@ -83,8 +83,10 @@ def judge(measured: Measured) -> list[str]:
     for name, seen, limit in (("the first", measured.first, fault.off_air), ("the second", measured.second, allowed)):
         if seen.off_air > limit:
             problems.append(f"off the air for {seen.off_air:.1f} s at {name} destination, {limit:g} s allowed")
-    if measured.first.lost > fault.lost:
-        problems.append(f"{measured.first.lost} frames lost at the first destination, {fault.lost} allowed")
+    both = (("the first", measured.first), ("the second", measured.second))
+    for name, seen in both if fault.second_off_air is None else both[:1]:
+        if seen.lost > fault.lost:
+            problems.append(f"{seen.lost} frames lost at {name} destination, {fault.lost} allowed")
     if measured.recovery is None:
         problems.append(f"not well within {fault.recovery:g} s")
     if measured.told - measured.rows > fault.plays_lost:

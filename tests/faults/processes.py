@@ -23,6 +23,10 @@ def _service(unit: str, verb: str, stage: Stage) -> None:
     stage.host(f"systemctl {verb} {unit}")
 
 
+def _decoder(name: str, stage: Stage) -> None:
+    stage.host(f"pkill --signal {name} --parent $(systemctl show --property=MainPID --value radio-monitor)")
+
+
 def _relays_nginx(name: str, stage: Stage) -> None:
     """Signal the nginx that radio-relay keeps, workers and all, not the service itself."""
     stage.host(
@@ -79,6 +83,10 @@ FAULTS = (
         second_off_air=14,
         why="it is called stale after 8 s without progress",
     ),
+    killed("radio-monitor", "radio-monitor"),
+    stopped("radio-monitor", "radio-monitor", 16),
+    Fault("decoder-killed", "the monitor's FFmpeg killed", partial(_decoder, "KILL")),
+    Fault("decoder-stopped", "the monitor's FFmpeg stopped (SIGSTOP)", partial(_decoder, "STOP"), hold=20),
     killed("radio-output@demo", "radio-output"),
     stopped("radio-output@demo", "radio-output", 12),
     Fault(
@@ -118,11 +126,26 @@ FAULTS = (
         why=_OWN,
     ),
     Fault(
+        "relay-service-killed",
+        "radio-relay killed, and with it its nginx",
+        partial(_signal, "radio-relay", "KILL", "main"),
+        off_air=8,
+        lost=600,
+        why=_OWN,
+    ),
+    Fault(
         "https-killed",
         "nginx, which takes webhooks, killed",
         partial(_signal, "nginx", "KILL", "all"),
         partial(_service, "nginx", "start"),
         hold=6,
+    ),
+    Fault(
+        "https-stopped",
+        "nginx, which takes webhooks, stopped (SIGSTOP), and continued",
+        partial(_signal, "nginx", "STOP", "all"),
+        partial(_signal, "nginx", "CONT", "all"),
+        hold=10,
     ),
     Fault(
         "exporter-stopped",
@@ -136,5 +159,35 @@ FAULTS = (
         "Prometheus killed",
         partial(_signal, "prometheus", "KILL", "main"),
         hold=8,
+    ),
+    Fault(
+        "prometheus-stopped",
+        "Prometheus stopped (SIGSTOP), and continued",
+        partial(_signal, "prometheus", "STOP", "main"),
+        partial(_signal, "prometheus", "CONT", "main"),
+        hold=10,
+    ),
+    Fault(
+        "alertmanager-killed",
+        "Alertmanager killed",
+        partial(_signal, "prometheus-alertmanager", "KILL", "main"),
+        hold=8,
+    ),
+    Fault(
+        "alertmanager-stopped",
+        "Alertmanager stopped by hand",
+        partial(_service, "prometheus-alertmanager", "stop"),
+        partial(_service, "prometheus-alertmanager", "start"),
+        alert="ExporterMissing",
+    ),
+    Fault(
+        "exporter-killed", "the host's exporter killed", partial(_signal, "prometheus-node-exporter", "KILL", "main")
+    ),
+    Fault(
+        "database-exporter-stopped",
+        "the database's exporter stopped by hand",
+        partial(_service, "prometheus-postgres-exporter", "stop"),
+        partial(_service, "prometheus-postgres-exporter", "start"),
+        alert="ExporterMissing",
     ),
 )

@@ -34,7 +34,7 @@ _COLUMNS = f"""\
 * **Alert**: seconds from the fault's beginning until Prometheus found the alert's condition true (pending), and
   until the alert fires, which is the rule's `for` later. A fault lasts until its alert is pending and no
   longer: the second figure is that sum, unless the alert was seen firing. *None* is for what is over before
-  anybody should be called.
+  anybody should be called; what became pending meanwhile is named.
 * **Recovery**: seconds from the end of the fault (for what mends itself: from its beginning) until `/health`
   says `up` again, loops can be prepared, and pictures come to both destinations.
 * **Plays**: songs that began meanwhile, and those of them with a row in the history."""
@@ -48,8 +48,8 @@ _HOW = """\
   a tun device. The firewall, the network and the services are what a server has.
 * The memory limit is a cgroup outside the host around one process, as this machine has no controllers inside
   it. The killer is the kernel's own, as it is at a unit's `MemoryMax=`.
-* The clock is libfaketime's, under radio-web, radio-prepare, radio-playout and radio-output: a container shares
-  its machine's clock, which is never set. Prometheus and PostgreSQL keep the right time.
+* The clock is libfaketime's, under all of radio's services: a container shares its
+  machine's clock, which is never set. Prometheus and PostgreSQL keep the right time.
 * Full disks are small file systems of their own (tmpfs) under the logs, the prepared loops and the database.
 * A power cut takes what is in memory and leaves what was written: this machine's page cache survives it, a
   server's would not."""
@@ -68,9 +68,9 @@ def _both(first: Seen, second: Seen) -> tuple[str, str]:
     return " / ".join(off), " / ".join(lost)
 
 
-def _alert(alert: Told | None) -> str:
+def _alert(alert: Told | None, others: Sequence[str]) -> str:
     if alert is None:
-        return "none"
+        return f"none waited for; {', '.join(others)} pending" if others else "none"
     if not alert.exists:
         return f"{alert.name}: no such rule yet"
     if alert.pending is None or alert.due is None:
@@ -83,8 +83,9 @@ def row(measured: Measured) -> list[str]:
     off, lost = _both(measured.first, measured.second)
     recovery = "**no**" if measured.recovery is None else _number(measured.recovery)
     plays = f"{measured.rows} of {measured.told}"
+    alert = _alert(measured.alert, measured.others)
     return [
-        f"`{measured.fault.name}`: {measured.fault.what}", off, lost, _alert(measured.alert), recovery, plays,
+        f"`{measured.fault.name}`: {measured.fault.what}", off, lost, alert, recovery, plays,
         "**no**" if measured.problems else "yes",
     ]  # fmt: skip
 

@@ -33,6 +33,10 @@ def test_each_thing_that_is_not() -> None:
     assert judge(measured(second=replace(AWAY, off_air=6))) == [
         "off the air for 6.0 s at the second destination, 5 s allowed"
     ]
+    everybody = replace(FAULT, second_off_air=None)
+    assert judge(measured(fault=everybody, second=replace(WELL, lost=3))) == [
+        "3 frames lost at the second destination, 0 allowed"
+    ]
     assert judge(measured(recovery=None)) == ["not well within 30 s"]
     assert judge(measured(rows=1)) == ["1 plays have no row, 0 allowed"]
     assert judge(measured(alert=Told("There", True))) == ["There did not become pending within 8 s"]
@@ -51,6 +55,7 @@ def test_a_row() -> None:
     assert report.row(measured(alert=Told("DestinationDown", True, 20.0, 60.0))) == cells
     assert report.row(measured(alert=Told("NotYet", False)))[3] == "NotYet: no such rule yet"
     assert report.row(measured(second=WELL))[1:3] == ["0", "0"]
+    assert report.row(measured(others=["ServiceDown"]))[3] == "none waited for; ServiceDown pending"
 
 
 def test_the_document_says_what_was_not_had() -> None:
