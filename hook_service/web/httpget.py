@@ -68,8 +68,8 @@ class Answer:
 def get(url: str, headers: Mapping[str, str], opened: Callable[[socket.socket], None]) -> Iterator[Answer]:
     """Ask for `url`; the connection ends with the context. Raises Away, also from within, for whatever goes wrong.
 
-    `opened` is given each connection, for another thread to `break_off`. The headers go to the host of `url` only,
-    and never from https to http: a redirect to anywhere else is refused.
+    `opened` is given each connection, for another thread to `break_off`. The headers go to the host and port of `url`
+    only, or from http to that host's https: a redirect to anywhere else is refused.
     """
     with _as_away():
         for _ in range(1 + REDIRECTS):
@@ -167,12 +167,17 @@ def _ask(
 
 
 def _connection(url: SplitResult) -> http.client.HTTPConnection:
-    host, port = url.hostname or "", url.port
     # Without a port it would look for one in the name, and find one in every IPv6 address.
+    host, port = url.hostname or "", _port(url)
     if url.scheme == "https":
-        port = http.client.HTTPS_PORT if port is None else port
         return http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=_tls())
-    return http.client.HTTPConnection(host, http.client.HTTP_PORT if port is None else port, timeout=CONNECT_SECONDS)
+    return http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
+
+
+def _port(url: SplitResult) -> int:
+    if url.port is not None:
+        return url.port
+    return http.client.HTTPS_PORT if url.scheme == "https" else http.client.HTTP_PORT
 
 
 @lru_cache(maxsize=1)
@@ -193,7 +198,12 @@ def _next(url: str, location: str) -> str:
         usable = False
     if not usable:
         raise Away("answers with a redirect to nowhere")
-    if there.hostname != here.hostname or (here.scheme, there.scheme) == ("https", "http"):
+    # Another port is another service, unless it proves by its certificate that it is the same host's.
+    same = (here.scheme, _port(here)) == (there.scheme, _port(there)) or (here.scheme, there.scheme) == (
+        "http",
+        "https",
+    )
+    if there.hostname != here.hostname or not same:
         raise Away(
             f"answers with a redirect to {there.scheme}://{there.netloc[:200]}; write the address that is meant"
         )

@@ -102,7 +102,7 @@ def test_redirects_are_followed_on_the_host_only() -> None:
     with Peer(to("/other?x=1"), page(b"there")) as peer:
         assert ask(peer.url)[2] == b"there"
         assert peer.requests[1].startswith(b"GET /other?x=1 ")
-    for elsewhere in ("http://localhost/", "//radio.invalid/", "http://127.0.0.1.invalid/"):
+    for elsewhere in ("http://localhost/", "//radio.invalid/", "http://127.0.0.1.invalid/", "http://127.0.0.1:9/"):
         with Peer(to(elsewhere)) as peer, pytest.raises(Away, match="redirect to http"):
             ask(peer.url, headers={"X-API-Key": "secret"})
     for nowhere in ("", "ftp://127.0.0.1/", "http://127.0.0.1:99999/", "http://127.0.0.1:0/", "http://[::1"):
