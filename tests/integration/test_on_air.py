@@ -38,8 +38,8 @@ from tests.rig.rtmp import Player
 from tests.rig.station import Station
 
 # From the webhook's sending to the first frame of its loop at a reader of the platform. `make bench` measures the
-# product's own limit (p95 150 ms); here, other tests' leftovers may be in the way.
-SOON = 0.5
+# product's own limit (p95 150 ms); here, other tests run beside.
+SOON = 2
 
 INFO = {
     "webhook_url", "webhook_user", "webhook_password", "api_url", "api_token", "page_url", "metrics_url",
@@ -65,14 +65,14 @@ def test_webhooks_change_the_picture(station: Station) -> None:
     station.wait_on_air("default.mp4")
     songs = station.songs[:3]
     counted = {song.loop: play_count(station, song.loop) for song in songs}
-    tracks, sent = [], []
+    tracks, sent = [Track(song.artist, song.title) for song in songs], []
+    before = len(history(station, tracks))
     with station.capture() as capture:
         for way, song in zip(("basic", "header", "token"), songs, strict=True):
             message = azuracast.body("demo", Track(song.artist, song.title, song.album))
             assert send(station, message, way, password="wrong") == 401
             sent.append(time.time())
             assert send(station, message, way) == 202
-            tracks.append(Track(song.artist, song.title))
             station.wait_on_air(song.loop)
             wait_frames(capture, 15)
     assert_unbroken(capture)
@@ -81,8 +81,8 @@ def test_webhooks_change_the_picture(station: Station) -> None:
     delays = [one.at - when for one, when in zip(seen[1:], sent, strict=True)]
     print("webhook to picture:", [round(delay, 3) for delay in delays])
     assert max(delays) < SOON
-    wait_until(lambda: len(history(station, tracks)) == 3, "three plays in the history", 30)
-    rows = history(station, tracks)
+    wait_until(lambda: len(history(station, tracks)) == before + 3, "three plays in the history", 30)
+    rows = history(station, tracks)[before:]
     assert_history(rows, tracks, seen[1:])
     assert rows[-1]["end"] is None
     assert not any(row["had_errors"] for row in rows)
@@ -103,7 +103,9 @@ def test_duplicates_and_old_events_change_nothing(station: Station) -> None:
     before = {result: results(result) for result in ("accepted", "duplicate", "stale")}
     show(station, "default.mp4")
     station.wait_on_air("default.mp4")
-    fresh = azuracast.body("demo", Track("Repeaters", "Said again", loop="coral.mp4"))
+    # Names of its own each time: this test may be tried again.
+    said = Track("Repeaters", f"Said again {time.time_ns()}", loop="coral.mp4")
+    fresh = azuracast.body("demo", said)
     row, played = fresh["now_playing"]["sh_id"], fresh["now_playing"]["played_at"]
     old = Track("Repeaters", "Held back", loop="meadow.mp4")
     with station.capture() as capture:
@@ -120,9 +122,8 @@ def test_duplicates_and_old_events_change_nothing(station: Station) -> None:
         wait_frames(capture, 15)
     assert_unbroken(capture, decode=False)
     assert [one.loop for one in shown(capture)] == ["default", "coral", "violet"]
-    tracks = [Track("Repeaters", "Said again"), old, last]
     wait_until(lambda: len(history(station, [last])) == 1, "the last play in the history", 10)
-    assert [row["title"] for row in history(station, tracks)] == ["Said again", last.title]
+    assert [row["title"] for row in history(station, [said, old, last])] == [said.title, last.title]
     after = {result: results(result) - before[result] for result in before}
     assert after == {"accepted": 3, "duplicate": 3, "stale": 1}
 
