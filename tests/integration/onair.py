@@ -230,7 +230,7 @@ def shown(capture: Capture) -> list[Shown]:
 # --- the history ----------------------------------------
 
 # Between what the playout says of a switch and when the platform's reader saw it.
-CLOSE = 0.25
+CLOSE = 0.75
 
 
 def history(station: Station, tracks: list[Track]) -> list[dict[str, Any]]:
