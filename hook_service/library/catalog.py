@@ -31,6 +31,7 @@ __all__ = [
     "floor",
     "forget_refusal",
     "identify",
+    "memory",
     "notes",
     "prepared_dir",
     "printable",
@@ -132,7 +133,7 @@ def digest(fd: int, path: Path) -> str:
 def remember(source: Source, library: Path) -> None:
     """Keep a file's hash, so that nobody has to read the file for it again. Raises OSError."""
     atomic.write_json(
-        _memory(source.path, library),
+        memory(source.path, library),
         {
             "path": os.fsencode(source.path).decode("utf-8", "backslashreplace"),
             "sha256": source.sha256,
@@ -151,13 +152,14 @@ def recall(path: Path, library: Path) -> Source | None:
         return None
 
 
-def _memory(path: Path, library: Path) -> Path:
+def memory(path: Path, library: Path) -> Path:
+    """Where the hash of a file is kept."""
     name = hashlib.sha1(os.fsencode(path), usedforsecurity=False).hexdigest()
     return library / "sources" / f"{name}.json"
 
 
 def _remembered(path: Path, library: Path, found: os.stat_result) -> Source | None:
-    value = notes(_memory(path, library))
+    value = notes(memory(path, library))
     key = (found.st_size, found.st_mtime_ns, found.st_ino)
     if value is None or (value.get("size"), value.get("mtime_ns"), value.get("inode")) != key:
         return None

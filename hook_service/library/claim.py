@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,9 @@ from .child import Cancelled
 from .names import PLAN
 
 __all__ = ["claimed", "clean"]
+
+# Files are written under such a name before they get their own. Nobody writes one for so long.
+_DRAFT_SECONDS = 86400.0
 
 
 @contextmanager
@@ -67,6 +72,14 @@ def clean(library: Path) -> int:
 
     Returns how many directories went.
     """
+    for draft in library.glob("*/.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - draft.lstat().st_mtime < _DRAFT_SECONDS:
+                continue
+            if draft.is_dir():
+                shutil.rmtree(draft)
+            else:
+                draft.unlink()
     gone = 0
     for directory in (*library.glob("*/*.partial"), *library.glob("*/*.old-*"), *library.glob("*/*.damaged-*")):
         try:

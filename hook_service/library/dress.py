@@ -40,6 +40,9 @@ class Dress:
         self, partial: Path, profile: Profile, frames: int | None, *, nice: int, cancel: threading.Event
     ) -> Overlay:
         """Draw the card into the directory of a loop of so many frames. Raises LibraryError or Cancelled."""
+        # Only now: a loop that has its card already needs no cover.
+        if self.art is not None and not self.art.is_file():
+            raise NotNow("the cover is not there any more")
         # Jinja: not for a radio-prepare that never draws a card.
         from .card_render import draw  # noqa: PLC0415
 
@@ -63,10 +66,7 @@ def find(card: Card, own: Path, art: Path) -> Dress:
         template = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise NotNow(f"the template {card.template} can't be read: {error}") from error
-    cover = art / card.art if card.art is not None else None
-    if cover is not None and not cover.is_file():
-        raise NotNow("the cover is not there any more")
-    return Dress(card, template, cover)
+    return Dress(card, template, art / card.art if card.art is not None else None)
 
 
 def touch(directory: Path) -> None:

@@ -16,6 +16,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import procrastinate
@@ -138,9 +139,10 @@ class Queue:
         if serving.cancelled():
             return "no answer"
         error = serving.exception()
-        if error is None or isinstance(error, (ProcrastinateException, psycopg.Error, OSError, TimeoutError)):
-            return type(error).__name__
-        raise error
+        if not isinstance(error, (NoneType, ProcrastinateException, psycopg.Error, OSError, TimeoutError)):
+            # A defect; but without this thread there would be no queue until somebody came.
+            log.error("The queue broke off", exc_info=error)
+        return type(error).__name__
 
     async def _serve(self) -> None:
         """Work until the connection breaks."""

@@ -126,7 +126,8 @@ def prune(library: Path, profiles: Sequence[Profile], items: Sequence[Item], kee
     """
     needed = {(item.profile.fingerprint(), item.sha256) for item in items}
     needed |= {(profile.fingerprint(), catalog.slate_sha256()) for profile in profiles}
-    shas = {item.sha256 for item in items}
+    used_names = {item.sha256 for item in items}
+    used_names |= {catalog.memory(item.path, library).stem for item in items}
     gone = 0
     for directory in library.glob("*/*"):
         if len(directory.name) != 64 or directory.name.endswith(PARTIAL) or not directory.is_dir():
@@ -146,8 +147,9 @@ def prune(library: Path, profiles: Sequence[Profile], items: Sequence[Item], kee
             shutil.rmtree(place, ignore_errors=True)
     for memory in (*library.glob("sources/*.json"), *library.glob("refused/*.json"), *library.glob("posters/*")):
         with contextlib.suppress(OSError):
-            # Cheap to make again, so age alone decides, except that a refusal in use is kept.
-            if memory.stem[:64] not in shas and time.time() - memory.stat().st_mtime > 10 * keep_days * 86400:
+            # Age alone decides, except of what is in use: to read a library again takes hours, and no loop could be
+            # shown before its turn came.
+            if memory.stem[:64] not in used_names and time.time() - memory.stat().st_mtime > 10 * keep_days * 86400:
                 memory.unlink()
     if gone:
         log.info("Removed prepared loops that nothing needs any more", extra={"context": {"loops": gone}})

@@ -40,7 +40,7 @@ __all__ = ["Service", "main"]
 log = logging.getLogger("radio.library")
 
 SCAN_SECONDS = 5.0
-_PRUNE_SECONDS = 6 * 3600.0
+_PRUNE_SECONDS = 3600.0
 _AGAIN_FIRST = 15.0
 _AGAIN_LAST = 3600.0
 _STOP_SECONDS = 4.0
@@ -80,9 +80,7 @@ class Service:
 
     def start(self) -> None:
         """Answer on the socket, and begin to look for loops and to take jobs."""
-        cleaned = clean(self._library)
-        if cleaned:
-            log.warning("Removed loops that were never finished", extra={"context": {"loops": cleaned}})
+        self._clean()
         self._lane.start()
         self._queue.start()
         self._gallery.start()
@@ -149,6 +147,7 @@ class Service:
                 self._items = self._scanner.scan()
                 self._gallery.want(self._items)
                 if not pruned or time.monotonic() - pruned > _PRUNE_SECONDS:
+                    self._clean()
                     prune(self._library, self._preparer.profiles, self._items)
                     pruned = time.monotonic()
                 self._hand_out([item for item in self._items if item.state == "queued"])
@@ -157,6 +156,11 @@ class Service:
             self._scanned = time.monotonic()
             self._wake.wait(self._scan_seconds)
             self._wake.clear()
+
+    def _clean(self) -> None:
+        cleaned = clean(self._library)
+        if cleaned:
+            log.warning("Removed loops that were never finished, or damaged", extra={"context": {"loops": cleaned}})
 
     def _basics(self) -> None:
         for profile in self._preparer.profiles:

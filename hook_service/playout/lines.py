@@ -137,9 +137,9 @@ class Line:
         self.process.restart()
 
     def end(self) -> None:
-        """End its publisher in good order."""
+        """End its publisher in good order, for good."""
         self._ended()
-        self.process.want(False)
+        self.process.retire()
 
     def _wait(self) -> None:
         waited = time.monotonic() - self._took_at

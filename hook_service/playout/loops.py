@@ -8,6 +8,7 @@ steps back to what it holds in memory.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue
 import threading
@@ -34,6 +35,8 @@ _LEAD_SECONDS = 0.25
 _OUTRUN = 1.3
 _FOLLOW_SECONDS = 0.02
 _RETRY_SECONDS = 1.0
+FORETOLD_PATIENCE = 60.0
+"""How long a loop is tried for that is not due yet, in seconds: once it is due it is fetched again."""
 # Without a word from the preparation for this long, it is asked again.
 _PREPARE_TIMEOUT = 60.0
 
@@ -75,11 +78,18 @@ class Loader:
         threading.Thread(target=self._disk, name="disk", daemon=True).start()
 
     def fetch(
-        self, path: Path, done: Callable[[Loaded | Unplayable], None], card: Card | None = None, urgent: bool = True
+        self,
+        path: Path,
+        done: Callable[[Loaded | Unplayable], None],
+        card: Card | None = None,
+        *,
+        urgent: bool = True,
+        patience: float = math.inf,
     ) -> Ticket:
         """Load the loop at `path`, preparing it first where it never was; `done` is called on the reactor.
 
         A `card` is ordered, in a hurry if `urgent`, and shown as soon as it is there; `done` does not wait for it.
+        What can't be had for the moment is tried again until the ticket is cancelled, or for `patience` seconds.
         """
         ticket = Ticket()
 
@@ -93,7 +103,7 @@ class Loader:
             try:
                 if card is not None:
                     order(self._station, path, card, urgent=urgent)
-                result: Loaded | Unplayable = self._load(path, card, ticket)
+                result: Loaded | Unplayable = self._load(path, card, ticket, time.monotonic() + patience)
             except Unplayable as reason:
                 result = reason
             except (SourceMissing, LoopDamaged) as reason:
@@ -113,7 +123,7 @@ class Loader:
             if isinstance(result, Loaded):
                 self.release(result.cursor)
 
-        self.fetch(path, done, card, urgent=False)
+        self.fetch(path, done, card, urgent=False, patience=FORETOLD_PATIENCE)
 
     def dress(self, loaded: Loaded, card: Card | None) -> None:
         """Show a loop that is loaded with this card, or with none, as soon as may be."""
@@ -183,7 +193,7 @@ class Loader:
 
         self._jobs.put(read)
 
-    def _load(self, path: Path, card: Card | None, ticket: Ticket) -> Loaded:
+    def _load(self, path: Path, card: Card | None, ticket: Ticket, until: float) -> Loaded:
         station = self._station
         told = False
         while True:
@@ -203,7 +213,7 @@ class Loader:
                     told = True
                     self._reactor.post(partial(self._trouble, f"{path.name} is waited for: {reason}"))
                 time.sleep(_RETRY_SECONDS)
-            if ticket.cancelled:
+            if ticket.cancelled or time.monotonic() > until:
                 raise Unplayable("not wanted any more")
 
     def _prepare(self, path: Path, source: catalog.Source, card: Card | None, ticket: Ticket) -> Loaded | None:

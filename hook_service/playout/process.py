@@ -91,7 +91,8 @@ class Process:
         self.told_at = 0.0
         """When FFmpeg told of that last, in seconds of a monotonic clock."""
         self._since_unix = time.time()
-        reactor.every(0.25, self.check)
+        self._retired = False
+        self._checks = reactor.every(0.25, self.check)
 
     @property
     def state(self) -> State:
@@ -102,6 +103,13 @@ class Process:
         """Have it run, or not."""
         self.supervision.want(wanted, time.monotonic())
         self.check()
+
+    def retire(self) -> None:
+        """End it in good order, for good: from then on nothing looks after it."""
+        self._retired = True
+        self.want(False)
+        if self.pid is None:
+            self._checks.cancel()
 
     def restart(self) -> None:
         """End it in good order and start it again."""
@@ -293,6 +301,8 @@ class Process:
         self._tell(before)
         self.pid = None
         self.check()
+        if self._retired:
+            self._checks.cancel()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -16,7 +16,7 @@ from typing import Any
 from hook_service.playout import orders, state
 from hook_service.playout.control import Message
 from hook_service.playout.crossfade import Crossfades
-from hook_service.playout.loops import Loaded, Loader, Ticket, Unplayable
+from hook_service.playout.loops import FORETOLD_PATIENCE, Loaded, Loader, Ticket, Unplayable
 from hook_service.playout.picture import SLATE, Blend, Cursor, Item, Picture, Reason, Still
 from hook_service.playout.reactor import Reactor
 from hook_service.playout.wardrobe import Card
@@ -66,6 +66,7 @@ class Programme:
         self._shown: Cursor | Still = slate
         self._switches = 0
         self._ticket = Ticket()
+        self._instead = Ticket()
         self._default_ticket: Ticket | None = None
         self._pending_play: str | None = None
         self._looking = False
@@ -117,7 +118,7 @@ class Programme:
             return
         slot = self._slot_at(at)
         self._foretold = (path, at, slot)
-        self._loader.fetch(path, partial(self._foresee, slot), card)
+        self._loader.fetch(path, partial(self._foresee, slot), card, patience=FORETOLD_PATIENCE)
 
     def card(self, message: Message) -> bool:
         """Show what was asked for last with another card, or with none; whether that is still the play `play_id`."""
@@ -171,6 +172,7 @@ class Programme:
 
     def _supersede(self) -> None:
         self._ticket.cancel()
+        self._instead.cancel()
         if self._pending_play is not None:
             self._publish("superseded", play_id=self._pending_play)
             self._pending_play = None
@@ -232,7 +234,7 @@ class Programme:
             self._arm(following)
             self._load_default()
         else:
-            self._loader.fetch(Path(wanted.default), partial(self._default_instead, wanted, at))
+            self._instead = self._loader.fetch(Path(wanted.default), partial(self._default_instead, wanted, at))
 
     def _default_instead(self, wanted: state.OnAir, at: int, result: Loaded | Unplayable) -> None:
         if wanted is not self._wanted:

@@ -83,14 +83,17 @@ class Reactor:
         """Call after `delay` seconds."""
         return self.call_at(time.monotonic() + delay, callback)
 
-    def every(self, interval: float, callback: Callback) -> None:
-        """Call again and again, `interval` seconds apart, the first time now."""
+    def every(self, interval: float, callback: Callback) -> Timer:
+        """Call again and again, `interval` seconds apart, the first time now, until that is cancelled."""
+        repeated = Timer(time.monotonic(), callback)
 
         def again() -> None:
-            callback()
-            self.call_later(interval, again)
+            if repeated.callback is not None:
+                repeated.callback()
+                self.call_later(interval, again)
 
         self.post(again)
+        return repeated
 
     def post(self, callback: Callback) -> None:
         """Call from the reactor's thread, soon. The only method that other threads may use."""

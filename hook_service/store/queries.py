@@ -6,6 +6,7 @@ Lists are paged by key, not by offset: a page costs the same however far back it
 neither repeat nor hide others. A cursor is an opaque string from the page before; ValueError for one that is not.
 """
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Final, LiteralString
 
@@ -239,10 +240,14 @@ class Queries:
         return {name: int(count) for name, count in row.items()}
 
     def purge(self, history_days: int, error_days: int) -> dict[str, int]:
-        """Delete older plays and errors; how many of each went."""
+        """Delete older plays and errors, a part at a time; how many of each went."""
         values = {"history_days": history_days, "error_days": error_days}
-        row = self._all("SELECT plays, errors FROM radio_purge(%(history_days)s, %(error_days)s)", values)[0]
-        return {"plays": int(row["plays"]), "errors": int(row["errors"])}
+        gone: Counter[str] = Counter(plays=0, errors=0)
+        while True:
+            row = self._all("SELECT plays, errors FROM radio_purge(%(history_days)s, %(error_days)s)", values)[0]
+            gone.update(row)
+            if not any(row.values()):
+                return dict(gone)
 
     def _all(self, statement: LiteralString, values: Row) -> list[Row]:
         return fetch(self._pool, statement, values)

@@ -69,7 +69,7 @@ class Gallery:
         """
         with self._lock:
             found = self._known.get(url)
-            if found is not None and found.until > time.monotonic():
+            if found is not None and found.until > time.monotonic() and self._has(found.sha256):
                 return found.sha256, False
             if url in self._pending:
                 return None, time.monotonic() < self._pending[url]
@@ -85,6 +85,18 @@ class Gallery:
                 self._thread = threading.Thread(target=self._work, name="art", daemon=True)
                 self._thread.start()
         return None, True
+
+    def _has(self, sha256: str | None) -> bool:
+        """Whether a picture is still there, and note that it is wanted; always, of one that can't be had."""
+        if sha256 is None:
+            return True
+        try:
+            os.utime(self._directory / sha256)  # the oldest go first
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def _hurry(self, url: str) -> None:
         with self._lock:

@@ -36,6 +36,7 @@ from hook_service.web.azuracast import Listener
 from hook_service.web.cards import Cards
 from hook_service.web.director import Director
 from hook_service.web.health import Health
+from hook_service.web.housekeeping import keep_house
 from hook_service.web.loops import preparation
 from hook_service.web.plays import Memory
 from hook_service.web.relay import bytes_in
@@ -50,7 +51,6 @@ from hook_service.web.youtube import YouTube
 SWITCH_INTERVAL = 0.001
 """Seconds after which a thread that computes lets another have its turn (Python's own 5 ms add up to the latency)."""
 ALIVE_EVERY = 5.0
-PURGE_EVERY = 24 * 3600.0
 
 log = logging.getLogger("radio.web")
 
@@ -160,6 +160,8 @@ class Web:
         self._youtube.start()
         self._librarian.start()
         threading.Thread(target=self._look_after, name="watchdog", daemon=True).start()
+        chores = (self._store.purge, self._tidy)
+        threading.Thread(target=keep_house, args=(self._ended, chores), name="housekeeping", daemon=True).start()
         # What exists now lives for ever: the collector need not look at it again. What starting took goes back.
         gc.collect()
         gc.freeze()
@@ -189,7 +191,6 @@ class Web:
         """Ready once a request could be served, then alive as long as one could."""
         interval = min(notify.watchdog_interval() or ALIVE_EVERY, ALIVE_EVERY)
         said = False
-        purged = 3600.0  # not while everything starts
         while not self._ended.is_set():
             if self.server.alive(timeout=interval):
                 if not said:
@@ -201,11 +202,6 @@ class Web:
                 log.error("Requests are not being served")
             if self._ended.wait(interval):
                 return
-            purged -= interval
-            if purged <= 0:
-                purged = PURGE_EVERY
-                self._store.purge()
-                self._tidy()
 
     def _tidy(self) -> None:
         """Remove loops that were deleted long ago, and uploads that were left off."""

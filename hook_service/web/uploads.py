@@ -265,4 +265,5 @@ def expire(loops: Path) -> None:
     for number, at in newest.items():
         if time.time() - at > KEPT_SECONDS:
             for path in (loops / UPLOADS).glob(f"*{number}*"):
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()

@@ -26,6 +26,7 @@ TABLES = [
     "0007.songs",
     "0008.library",
     "0009.bulk",
+    "0010.purge",
 ]
 
 

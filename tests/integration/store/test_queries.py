@@ -136,6 +136,14 @@ def test_retention(queries: Queries, db: psycopg.Connection[dict[str, Any]]) -> 
     assert queries.counts()["plays"] == 1
 
 
+def test_more_than_one_statement_may_delete(queries: Queries, db: psycopg.Connection[dict[str, Any]]) -> None:
+    db.execute(
+        "INSERT INTO error_log (timestamp, service, severity, message)"
+        " SELECT now() - interval '91 days', 's', 'ERROR', 'm' FROM generate_series(1, 12000)"
+    )
+    assert queries.purge(400, 90) == {"plays": 0, "errors": 12000}
+
+
 def test_server_that_hangs_is_given_up(server: PrivatePostgres, dsn: str, queries: Queries, outbox: Outbox) -> None:
     play(outbox, 0)
     assert outbox.wait_empty(10)

@@ -40,6 +40,8 @@ def test_each_thing_that_is_not() -> None:
     assert judge(measured(recovery=None)) == ["not well within 30 s"]
     assert judge(measured(rows=1)) == ["1 plays have no row, 0 allowed"]
     assert judge(measured(alert=Told("There", True))) == ["There did not become pending within 8 s"]
+    assert judge(measured(alert=Told("There", True, 2.0, 60.0))) == ["There did not fire within 8 s"]
+    assert judge(measured(alert=Told("Patient", True, 2.0, 600.0))) == []
 
 
 def test_a_row() -> None:
@@ -47,12 +49,14 @@ def test_a_row() -> None:
         "`cut`: the network cut",
         "0 / 4.2",
         "0 / 306",
-        "DestinationDown: pending 20, fires 80",
+        "DestinationDown: pending 20, fired 83",
         "1.2",
         "2 of 2",
         "yes",
     ]
-    assert report.row(measured(alert=Told("DestinationDown", True, 20.0, 60.0))) == cells
+    assert report.row(measured(alert=Told("DestinationDown", True, 20.0, 60.0, 82.6))) == cells
+    assert report.row(measured(alert=Told("Patient", True, 8.0, 600.0)))[3] == "Patient: pending 8, would fire 608"
+    assert report.row(measured(alert=Told("There", True, 8.0, 60.0)))[3] == "There: **did not fire**"
     assert report.row(measured(alert=Told("NotYet", False)))[3] == "NotYet: no such rule yet"
     assert report.row(measured(second=WELL))[1:3] == ["0", "0"]
     assert report.row(measured(others=["ServiceDown"]))[3] == "none waited for; ServiceDown pending"
@@ -70,7 +74,7 @@ def test_the_document_says_what_was_not_had() -> None:
 
 
 def test_what_was_saved_comes_back() -> None:
-    one = measured(alert=Told("There", True, 20.0, 60.0), others=["Other"], date="2026-01-02 03:04 UTC")
+    one = measured(alert=Told("There", True, 20.0, 60.0, 81.5), others=["Other"], date="2026-01-02 03:04 UTC")
     saved = json.loads(report.as_json([one], {}, {}, 1.0))["faults"][0]
     assert report.from_dict(saved, FAULT) == one
 

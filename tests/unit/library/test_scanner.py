@@ -79,3 +79,16 @@ def test_loops_go_when_nothing_has_needed_them_for_long(loops: Path, library: Pa
     old(path, b"one")
     assert prune(library, PROFILES[:1], scanner.scan()) == 0
     assert not (needed / ".unused").exists()
+
+
+def test_the_hash_of_a_file_in_use_is_kept_for_ever(loops: Path, library: Path) -> None:
+    used, gone = old(loops / "used.mp4", b"one"), old(loops / "gone.mp4", b"two")
+    scanner = Scanner(loops, library, PROFILES, [])
+    scanner.scan()
+    year = time.time() - 365 * 86400
+    for memory in library.glob("sources/*.json"):
+        os.utime(memory, (year, year))
+    gone.unlink()
+    prune(library, PROFILES, scanner.scan())
+    assert catalog.recall(used, library) is not None
+    assert [*library.glob("sources/*.json")] == [catalog.memory(used, library)]

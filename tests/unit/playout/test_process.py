@@ -422,3 +422,16 @@ def test_a_second_pipe_for_what_else_a_child_has_to_tell(reactor: Reactor, make:
     it.want(False)
     run_until(reactor, lambda: it.pid is None)
     assert it._files == []
+
+
+def test_what_is_retired_ends_and_is_looked_after_no_more(reactor: Reactor, make: Make) -> None:
+    it = make("exec sleep 60")
+    it.want(True)
+    run_until(reactor, lambda: it.pid is not None)
+    it.retire()
+    run_until(reactor, lambda: it.pid is None)
+    assert it.state is State.STOPPED
+    never = make("exec sleep 60")
+    never.retire()
+    run_for(reactor, 0.6)
+    assert not [timer for timer in reactor._timers if timer.callback is not None], "they would gather, one a month"

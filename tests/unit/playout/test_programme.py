@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hook_service.playout import state
+from hook_service.library import catalog
+from hook_service.library.errors import NotNow
+from hook_service.playout import loops, programme, state
 from hook_service.playout.control import BadRequest
 from hook_service.playout.picture import Still
 from hook_service.playout.programme import Programme
@@ -120,3 +123,22 @@ def test_holding_drops_what_waits_and_outlives_a_restart(tmp_path: Path) -> None
     assert desk.armed == armed, "nothing is shown anew"
     kept = tmp_path / "on-air-demo.json"
     run_until(desk.reactor, lambda: (state.load_on_air(kept) or state.OnAir("", "", None)).loop == "slate")
+
+
+def test_what_is_not_due_is_not_tried_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "FORETOLD_PATIENCE", 0.2)
+    monkeypatch.setattr(loops, "_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(programme, "FORETOLD_PATIENCE", 0.2)
+    desk = Desk(tmp_path)
+    (tmp_path / "loops").mkdir()
+
+    def away(*_: object) -> None:
+        raise NotNow("it is being written to")
+
+    monkeypatch.setattr(catalog, "identify", away)
+    path = tmp_path / "loops/coral.mp4"
+    desk.programme.warm({"loop": str(path)})
+    desk.programme.warm({"loop": str(path), "at": 1000.0})
+    fetches = [thread for thread in threading.enumerate() if thread.name == "fetch coral.mp4"]
+    assert len(fetches) == 2
+    run_until(desk.reactor, lambda: not any(thread.is_alive() for thread in fetches))

@@ -56,6 +56,21 @@ def test_every_is_now_and_again() -> None:
     assert all(b - a >= 0.02 for a, b in pairwise(at))
 
 
+def test_every_ends_when_it_is_cancelled() -> None:
+    reactor, calls = Reactor(), 0
+
+    def call() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            timer.cancel()
+
+    timer = reactor.every(0.01, call)
+    run_until(reactor, lambda: calls == 3)
+    run_for(reactor, 0.1)
+    assert calls == 3
+
+
 def test_posts_from_many_threads_arrive_once_and_in_each_threads_order() -> None:
     reactor = Reactor()
     got: list[tuple[int, int]] = []

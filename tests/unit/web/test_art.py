@@ -1,6 +1,7 @@
 """Covers: what is fetched from where, and what is not."""
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -107,6 +108,22 @@ def test_the_gallery_keeps_what_it_has(tmp_path: Path, site: Covers) -> None:
     # It is not asked again for a while.
     assert gallery.get(bad, {site.host}) == (None, False)
     assert site.asked == ["/a.jpg", "/page"]
+
+
+def test_a_cover_that_made_room_for_others_is_fetched_again(tmp_path: Path, site: Covers) -> None:
+    told: list[bool] = []
+    gallery = Gallery(tmp_path / "art", lambda: told.append(True))
+    url, file = site.url("/a.jpg"), tmp_path / "art" / hashlib.sha256(JPEG).hexdigest()
+    gallery.get(url, {site.host})
+    eventually(lambda: told)
+    os.utime(file, (0, 0))
+    assert gallery.get(url, {site.host}) == (file.name, False)
+    assert file.stat().st_mtime > 0  # what is wanted is not the oldest
+    file.unlink()
+    assert gallery.get(url, {site.host}) == (None, True)
+    eventually(lambda: len(told) == 2)
+    assert gallery.get(url, {site.host}) == (file.name, False)
+    assert file.read_bytes() == JPEG
 
 
 def test_a_gallery_without_a_place_has_no_covers(tmp_path: Path, site: Covers) -> None:
