@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+LONGEST_FOR = 180.0
+"""An alert whose `for` is this many seconds at most is waited for until it fires; of others, until it is pending."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -27,6 +30,16 @@ class Told:
     def due(self) -> float | None:
         """When it fires, or would have fired had the fault lasted: Prometheus waits `for` and no longer."""
         return None if self.pending is None else self.pending + self.wait
+
+    @property
+    def missed(self) -> str:
+        """What it did not do although it was waited for: a verb, empty where it did all."""
+        if not self.exists:
+            # Said in the table. A rule that is there and stays quiet is a defect.
+            return ""
+        if self.pending is None:
+            return "become pending"
+        return "fire" if self.fired is None and self.wait <= LONGEST_FOR else ""
 
 
 def seconds(time: str) -> float:

@@ -28,14 +28,8 @@ def _database(verb: str, stage: Stage) -> None:
 
 
 def _kill_database(stage: Stage) -> None:
-    """Everything of it at once; systemd does not bring Debian's unit back by itself."""
+    """Everything of it at once."""
     stage.host(f"systemctl kill --kill-whom=all --signal=KILL {_POSTGRES}")
-
-
-def _start_database(stage: Stage) -> None:
-    stage.host(
-        f"systemctl reset-failed 'postgresql@*'; systemctl start postgresql; systemctl start {_POSTGRES}", check=False
-    )
 
 
 def _freeze_database(stage: Stage) -> None:
@@ -114,9 +108,8 @@ def _cut_power(stage: Stage) -> None:
 FAULTS = (
     Fault(
         "database-killed",
-        "PostgreSQL killed, started again after 10 s",
+        "PostgreSQL killed, with all its processes",
         _kill_database,
-        _start_database,
         hold=10,
         recovery=60,
     ),

@@ -120,11 +120,12 @@ FAULTS = (
     ),
     Fault(
         "sound-distorted",
-        "the mount sends noise thirty decibels too loud for 15 s",
+        "the mount sends noise thirty decibels too loud until the alert",
         partial(_sound, "clipped"),
         _songs,
         song=False,
         hold=15,
+        alert="LoudnessWrong",
     ),
     Fault(
         "sound-rubbish",

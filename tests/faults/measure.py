@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.faults import alerts
-from tests.faults.alerts import Diary
+from tests.faults.alerts import LONGEST_FOR, Diary
 from tests.faults.fault import Fault, Measured, Unavailable, judge, nothing
 from tests.faults.stage import FIRST, SECOND, Stage
 from tests.faults.watch import judge as judge_frames
@@ -21,8 +21,10 @@ from tests.rig.net import RigError, wait_until
 
 _QUIET_SECONDS = 150
 """An alert is over only some time after its cause; the next fault that it belongs to waits for so long."""
-_ALERT_SECONDS = 110
-"""A fault whose alert is waited for lasts no longer than this. Rates are over a minute, scrapes 10 s apart."""
+_PENDING_SECONDS = 110
+"""A fault whose alert does not become pending lasts no longer. Rates are over a minute, scrapes 10 s apart."""
+_FIRING_SECONDS = 20
+"""How much later than its `for` an alert is waited for: rules are looked at every few seconds."""
 _STEADY = 5.0
 _ROWS_SECONDS = 45
 
@@ -117,11 +119,18 @@ def _measure(fault: Fault, stage: Stage) -> Measured:
 
 
 def _hold(fault: Fault, looks: Looks, known: dict[str, float], done: float) -> None:
-    """So long as the fault lasts: its time, and until the alert that belongs to it is pending, where there is one."""
-    while (lasted := time.time() - done) < fault.hold or (
-        fault.alert in known and lasted < _ALERT_SECONDS and looks.diary.told(str(fault.alert), known).pending is None
-    ):
+    """So long as the fault lasts: its time, and until the alert that belongs to it fires, where there is one."""
+    while time.time() - done < fault.hold or _is_to_come(fault, looks, known, time.time() - done):
         time.sleep(0.2)
+
+
+def _is_to_come(fault: Fault, looks: Looks, known: dict[str, float], lasted: float) -> bool:
+    if fault.alert not in known:
+        return False
+    told = looks.diary.told(fault.alert, known)
+    if told.due is None:
+        return lasted < _PENDING_SECONDS
+    return told.wait <= LONGEST_FOR and told.fired is None and lasted < told.due + _FIRING_SECONDS
 
 
 def _recover(fault: Fault, stage: Stage, looks: Looks, ended: float) -> float | None:

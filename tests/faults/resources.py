@@ -81,6 +81,16 @@ def _empty_cache(stage: Stage) -> None:
     stage.host("rm -f /srv/loops/unprepared.mp4")
 
 
+def _fill_database(stage: Stage) -> None:
+    """Until a write has failed: what it has of its log, PostgreSQL uses again, and goes on for long."""
+    _fill(_DATABASE, stage)
+    stage.host(
+        "for segment in $(seq 100); do\n"
+        "psql -qX -U postgres -c \"SELECT pg_logical_emit_message(true, 'full', 'x'), pg_switch_wal()\" || exit 0\n"
+        "done\nexit 1"
+    )
+
+
 def disk(name: str, what: str, place: str, services: tuple[str, str], **more: object) -> Fault:
     """The file system of one directory has no room."""
     given: dict[str, object] = {
@@ -207,9 +217,11 @@ FAULTS = (
     ),
     disk(
         "database-full",
-        "no room under the database for 15 s: PostgreSQL can't write its log",
+        "no room under the database until the alert: PostgreSQL can't write its log, and ends",
         _DATABASE,
         _POSTGRESQL,
+        do=_fill_database,
+        alert="DiskFull",
     ),
     Fault(
         "web-memory",
