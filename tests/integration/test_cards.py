@@ -1,6 +1,7 @@
 """Now-playing cards on a station that is on the air: there from the first picture, and never in a switch's way."""
 
 import os
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,9 +74,15 @@ def on_air_with_card(station: Station, loop: str) -> bool:
 
 
 def test_the_next_track_enters_with_its_card(station: Station, covers: Covers) -> None:
-    first = Track("The Tidewaiters", "Coral Bloom", "Soundings", loop="coral.mp4", art=covers.url("/coral.jpg"))
-    second = Track("Ида Ветрова", "Фиалка 🎵", "Сумерки", loop="lagoon.mp4", art=covers.url("/lagoon.jpg"))
-    third = Track("فيروز", "نسم علينا الهوا", loop="coral.mp4", art=covers.url("/none.jpg"))
+    # Songs that had no card yet, also when this is tried again.
+    year = secrets.randbelow(9000)
+    first = Track(
+        "The Tidewaiters", f"Coral Bloom {year}", "Soundings", loop="coral.mp4", art=covers.url("/coral.jpg")
+    )
+    second = Track("Ида Ветрова", f"Фиалка 🎵 {year}", "Сумерки", loop="lagoon.mp4", art=covers.url("/lagoon.jpg"))
+    third = Track("فيروز", f"نسم علينا الهوا {year}", loop="coral.mp4", art=covers.url("/none.jpg"))
+    assert station.webhook(Track("Nobody", f"Before {year}", loop="meadow.mp4")) == 202
+    wait_until(lambda: on_air_with_card(station, "meadow.mp4"), "the song before", 40)
     had = cards(station)
     with station.capture() as capture:
         # Nothing was known of it: its loop is shown at once, without the card, which follows when it is made.

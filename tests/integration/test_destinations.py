@@ -183,6 +183,7 @@ def test_refusals_are_seen_and_retried_with_backoff(world: World, good: Capture)
         assert not [key for key in KEYS.values() if key in text]
 
 
+@pytest.mark.flaky(reruns=0)  # who has left does not come again
 def test_free_again(world: World, good: Capture) -> None:
     """Who held the key has left: the destination gets in by itself."""
     assert world.destination("taken")["state"] != "RUNNING"

@@ -1,5 +1,6 @@
 """A loop is deleted, damaged or replaced while it is on the air, a mapping leads nowhere: the default loop shows."""
 
+import secrets
 import shutil
 import time
 from collections.abc import Callable
@@ -137,7 +138,8 @@ def test_mapping_leads_nowhere(station: Station, loop: str, where: str) -> None:
     show(station, "coral.mp4")
     station.wait_on_air("coral.mp4")
     begun, before = time.time(), metric(station, "radio_errors_total", {"station": "demo"})
-    track = Track("Misled", f"{where} {loop}".replace("/", " "), loop=loop if where == "custom field" else None)
+    title = f"{where} {loop} {secrets.token_hex(3)}".replace("/", " ")
+    track = Track("Misled", title, loop=loop if where == "custom field" else None)
     if where == "mapping":
         key = f"misled - {track.title}".lower().replace(".", "").replace("  ", " ")
         station.sql("INSERT INTO track_mappings (track_key, loop_file_path) VALUES (%s, %s)", [key, loop])

@@ -21,7 +21,7 @@ from tests.rig.alignment import Heard, Seen
 from tests.rig.azuracast import AzuraCast, Knobs, Track
 from tests.rig.broadcast import Broadcast, Piece, loops_of, map_all, pieces
 from tests.rig.layout import Options
-from tests.rig.net import wait_until
+from tests.rig.net import RigError, wait_until
 from tests.rig.station import Station
 
 MOUNT, PLAIN = "/radio.mp3", "/plain.mp3"
@@ -68,7 +68,11 @@ class Air:
         begun = time.time()
         self.broadcast.play(piece)
         for name in self.station.names:
-            wait_until(lambda: self._settled(name, piece, begun), f"{piece.track.text} on {name}", 20)  # noqa: B023
+            try:
+                wait_until(lambda: self._settled(name, piece, begun), f"{piece.track.text} on {name}", 40)  # noqa: B023
+            except RigError as error:
+                told, on_air = self.station.api("status")["stations"][name], self.station.status(name=name)["on_air"]
+                raise RigError(f"{error}; {told['track']}, {told['sources']}, {on_air}") from error
 
     def _settled(self, name: str, piece: Piece, begun: float) -> bool:
         """Whether it is seen, and for as long as the platform needs to have a keyframe of it, and nothing more will
