@@ -10,7 +10,9 @@ from fractions import Fraction
 __all__ = ["BUILT_IN", "RECIPE", "Profile"]
 
 # Raised whenever `ffmpeg.py` or `filters.py` changes in a way that changes the bytes of a loop: everything is then
-# prepared again under new fingerprints, and loops of two recipes never meet on one timeline.
+# prepared again under new fingerprints, and loops of two recipes never meet on one timeline. A release that raises it
+# has to restart the playout as well (`hook_service_restart_broadcast`): one of the release before asks for loops that
+# nobody prepares any more, and after `scanner.KEEP_DAYS` its own are gone.
 RECIPE = 1
 
 ENCODERS = ("libx264", "h264_nvenc")

@@ -57,10 +57,12 @@ def _prepared(stage: Stage, loop: str) -> bool:
 
 
 def _show_black(stage: Stage) -> None:
-    stage.ask(f"/api/v1/stations/{stage.station}/switch", body={"loop": "black.mp4"}, method="POST")
+    """And hold it: the next song would bring another."""
+    stage.ask(f"/api/v1/stations/{stage.station}/hold", body={"loop": "black.mp4"}, method="POST")
 
 
-def _next_song(stage: Stage) -> None:
+def _release(stage: Stage) -> None:
+    stage.ask(f"/api/v1/stations/{stage.station}/release", method="POST")
     stage.studio("/skip", {})
 
 
@@ -159,7 +161,7 @@ FAULTS = (
         "picture-black",
         "a loop that is all black is shown until the alert",
         _show_black,
-        _next_song,
+        _release,
         _put_loop,
         _remove_loop,
         song=False,

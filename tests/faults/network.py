@@ -107,7 +107,7 @@ FAULTS = (
     ),
     Fault(
         "network-throttled",
-        "the network to one destination throttled to 1 Mb/s for 30 s: a third of what it needs",
+        "the network to one destination throttled to 1 Mb/s until the alert: a third of what it needs",
         _throttle,
         _no_throttle,
         hold=30,

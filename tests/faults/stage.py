@@ -34,6 +34,8 @@ class Stage(Demo):
         """Make the hosts and put the station on the air; take those that are there already."""
         if self.group.hosts():
             self._dig()
+            # The studio may have been started anew.
+            self.studio("/automation", {"stations": [STATION], "webhooks": [self._webhook()]})
         else:
             self.up()
         for name in (FIRST, SECOND):

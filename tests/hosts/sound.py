@@ -24,7 +24,7 @@ from tests.rig.radio import Radio
 _SONGS = {
     "silent": ["-f", "lavfi", "-i", "anullsrc=r=44100:cl=stereo:d=300"],
     "clipped": [
-        "-f", "lavfi", "-i", "anoisesrc=c=pink:r=44100:s=1:d=120", "-af", "volume=30dB", "-ac", "2",
+        "-f", "lavfi", "-i", "anoisesrc=c=pink:r=44100:s=1:d=400", "-af", "volume=30dB", "-ac", "2",
     ],
 }  # fmt: skip
 
