@@ -86,6 +86,8 @@ def seen(prepared: Path, broadcast: Broadcast) -> Iterator[Outcome]:
         # Titles are trusted once one has changed; and a first song is told of by all.
         broadcast.run([programme[1], programme[0]], lambda: 6.0)
         wait_until(lambda: all_told(station, programme[0]), "a first song on every station, and titles trusted", 40)
+        # Once more, for a song that ended while this was waited for would leave silence before the first change.
+        broadcast.sound(programme[0])
         wait_until(lambda: heard_everywhere(station, programme[0]), "its sound on the mount without titles", 30)
         began = time.time()
         with ExitStack() as stack:
@@ -120,13 +122,12 @@ def all_told(station: Station, piece: Piece) -> bool:
 
 def heard_everywhere(station: Station, piece: Piece) -> bool:
     """Whether the platform hears the piece where no title says so: there its picture may be the earlier one."""
-    for name in (WEBHOOK, SSE, POLL):
-        with station.capture(name=name) as capture:
+    with ExitStack() as stack:
+        captures = [stack.enter_context(station.capture(name=name)) for name in (WEBHOOK, SSE, POLL)]
+        for capture in captures:
             wait_frames(capture, 30)
-        sounds = alignment.heard(capture.path)
-        if not sounds or sounds[-1].tone != piece.tone:
-            return False
-    return True
+    stories = [alignment.heard(capture.path) for capture in captures]
+    return all(sounds and sounds[-1].tone == piece.tone for sounds in stories)
 
 
 def unix(moment: str) -> float:
