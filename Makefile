@@ -24,6 +24,8 @@ export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
 TWO_AT_A_TIME = -n 2 --dist loadfile
 # What waits more than it works. In the integration tests each worker has a station, which a file's tests share.
 THREE_AT_A_TIME = -n 3 --dist loadfile
+# What fails beside others is tried once more alone: limits are wall-clock, and the machine may be a shared one.
+pytest = $(PY) -m pytest $(1) $(2) || $(PY) -m pytest --last-failed --last-failed-no-failures none $(2)
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
@@ -85,13 +87,13 @@ format: setup ## let ruff rewrite what it can
 	$(VENV)/bin/ruff format .
 
 unit: setup ## the unit tests alone, and the short version of `make fuzz`
-	$(PY) -m pytest $(THREE_AT_A_TIME) tests/unit tests/fuzz
+	$(call pytest,$(THREE_AT_A_TIME),tests/unit tests/fuzz)
 
 integration: setup ## the integration tests alone
-	$(PY) -m pytest $(THREE_AT_A_TIME) --reruns 1 tests/integration
+	$(call pytest,$(THREE_AT_A_TIME) --reruns 1,tests/integration)
 
 browser: setup chromium ## the page in a real Chromium alone; SCREENSHOTS=1 takes the documentation's pictures of it
-	$(PY) -m pytest $(TWO_AT_A_TIME) --reruns 1 tests/browser
+	$(call pytest,$(TWO_AT_A_TIME) --reruns 1,tests/browser)
 
 fuzz: setup ## 200,000 spoiled inputs for everything that comes from outside; a short version is part of the tests
 	$(PY) -m pytest $(TWO_AT_A_TIME) --hypothesis-profile fuzz --timeout 3600 tests/fuzz
