@@ -35,7 +35,7 @@ class Stage(Demo):
         if self.group.hosts():
             self._dig()
             # The studio may have been started anew.
-            self.studio("/automation", {"stations": [STATION], "webhooks": [self._webhook()]})
+            self._send_webhooks()
         else:
             self.up()
         for name in (FIRST, SECOND):

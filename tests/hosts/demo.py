@@ -48,7 +48,7 @@ class Demo:
         self.say("AzuraCast's part: a loop for each song, and a webhook whenever one begins")
         self._forward()
         self.map_songs()
-        self.studio("/automation", {"stations": [STATION], "webhooks": [self._webhook()]})
+        self._send_webhooks()
         self.say("waiting for picture and sound at the platform")
         self._wait()
         write_private(self.info, json.dumps(self.describe(), indent=2) + "\n")
@@ -107,6 +107,10 @@ class Demo:
 
     def _secret(self, name: str) -> str:
         return (self.group.place / "secrets" / name).read_text().strip()
+
+    def _send_webhooks(self) -> None:
+        """Let the studio's AzuraCast tell the host."""
+        self.studio("/automation", {"stations": [STATION], "webhooks": [self._webhook()]})
 
     def _webhook(self) -> tuple[str, str, str]:
         """Where AzuraCast sends: URL, user, password. The name is one that only the hosts know."""

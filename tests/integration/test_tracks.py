@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ TITLED, UNTITLED = "demo", "demo2"
 ALIGNED = 250.0
 # After so long a track is heard and seen at the platform, by title or at the switch delay after its webhook.
 PASSED = 5.5
+# For so long a capture goes on after the last event, for what must not come any more; a busy machine's is late.
+AFTERWARDS = PASSED + 2
 KEYFRAMES_APART = 2.0
 DJ_LOOP = "honey"
 
@@ -67,7 +70,7 @@ class Air:
         self.broadcast.play(piece)
         for name in self.station.names:
             try:
-                wait_until(lambda: self._settled(name, piece), f"{piece.track.text} on {name}", 40)  # noqa: B023
+                wait_until(partial(self._settled, name, piece), f"{piece.track.text} on {name}", 40)
             except RigError as error:
                 told, on_air = self.station.api("status")["stations"][name], self.station.status(name=name)["on_air"]
                 raise RigError(f"{error}; {told['track']}, {told['sources']}, {on_air}") from error
@@ -146,7 +149,7 @@ def watched(air: Air) -> Iterator[Told]:
         captures = {name: stack.enter_context(air.station.capture(name=name)) for name in air.station.names}
         time.sleep(1)
         yield told
-        time.sleep(PASSED + 2)  # a busy machine's webhooks are late
+        time.sleep(AFTERWARDS)
     for name, capture in captures.items():
         told.sounds[name], told.pictures[name] = alignment.heard(capture.path), alignment.seen(capture.path)
 
