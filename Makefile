@@ -67,14 +67,13 @@ demo-down: ## remove it
 	$(PY) -m tests.hosts.demo down
 
 test: setup chromium ## everything: lint, unit, integration with the real processes, a browser, whole hosts
-	$(MAKE) --no-print-directory unit
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=recurse patient integration
 	$(MAKE) --no-print-directory browser
 	$(MAKE) --no-print-directory molecule
 
 # The integration tests wait more than they work. What only computes takes nothing from them.
 patient:
-	nice -n 19 $(MAKE) --no-print-directory lint images
+	nice -n 19 $(MAKE) --no-print-directory lint images unit
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	$(VENV)/bin/ruff check .
