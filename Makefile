@@ -24,10 +24,11 @@ export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
 TWO_AT_A_TIME = -n 2 --dist loadfile
 # What waits more than it works. In the integration tests each worker has a station, which a file's tests share.
 THREE_AT_A_TIME = -n 3 --dist loadfile
-# What fails beside others is tried once more alone: limits are wall-clock, and the machine may be a shared one.
+# What fails beside others is tried once more without them: limits are wall-clock, and the machine may be a shared one.
 # Only where pytest came to its end (1): after an error of its own, or ^C, tests may be left that nobody ran.
-pytest = $(PY) -m pytest $(1) $(2) \
-    || { [ $$? -eq 1 ] && $(PY) -m pytest --last-failed --last-failed-no-failures none $(2); }
+# Each target remembers its own: two of them run side by side.
+pytest = $(PY) -m pytest --override-ini cache_dir=.pytest_cache/$@ $(1) $(2) || { [ $$? -eq 1 ] \
+    && $(PY) -m pytest --override-ini cache_dir=.pytest_cache/$@ --last-failed --last-failed-no-failures none $(2); }
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 

@@ -18,6 +18,20 @@ STUDIO = (
     "ffmpeg", "nginx-light", "libnginx-mod-rtmp", "icecast2", "liquidsoap", "fonts-dejavu-core",
     "python3-yaml", "python3-jinja2", "openssl", "curl", "nmap", "pebble",
 )  # fmt: skip
+# systemd asks them at each of its many reloads, for disks, terminals and kinds of boot that a container has not.
+_NO_GENERATORS = (
+    "cryptsetup", "debug", "fstab", "getty", "gpt-auto", "hibernate-resume", "integritysetup", "rc-local", "run",
+    "ssh", "system-update", "tpm2", "veritysetup",
+)  # fmt: skip
+_HOOKS = (
+    # Each host gets keys and an identity of its own.
+    'rm -f "$1"/etc/ssh/ssh_host_*',
+    ': >"$1/etc/machine-id"',
+    # No host outlives its tests, nor a power cut.
+    'echo force-unsafe-io >"$1/etc/dpkg/dpkg.cfg.d/throwaway"',
+    'mkdir -p "$1/etc/systemd/system-generators"',
+    *(f'ln -s /dev/null "$1/etc/systemd/system-generators/systemd-{name}-generator"' for name in _NO_GENERATORS),
+)
 RELEASES = ("bookworm", "trixie")
 KINDS = (*RELEASES, "studio")
 _DAYS = 14
@@ -33,7 +47,7 @@ def image(kind: str) -> tuple[str, str]:
         raise HostsError(f"no image {kind!r}: there are {', '.join(KINDS)}")
     packages = (*BARE, *STUDIO) if kind == "studio" else BARE
     # Where an image comes from is part of what it is.
-    recipe = "\0".join((kind, *packages, machine.apt_sources(release)))
+    recipe = "\0".join((kind, *packages, *_HOOKS, machine.apt_sources(release)))
     version = f"{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     name = f"localhost/steadycast:{version}"
     made = cache() / f".{version}.made"
@@ -68,9 +82,7 @@ def _make(release: str, packages: tuple[str, ...], name: str) -> None:
             [
                 "mmdebstrap", "--variant=minbase", "--format=tar", f"--include={','.join(packages)}",
                 f"--aptopt={place / 'apt.conf'}",
-                # Each host gets keys and an identity of its own.
-                '--customize-hook=rm -f "$1"/etc/ssh/ssh_host_*',
-                '--customize-hook=: >"$1/etc/machine-id"',
+                *(f"--customize-hook={hook}" for hook in _HOOKS),
                 release, place / "image.tar", place / "sources",
             ],
             seconds=900,

@@ -16,8 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".run/molecule"
-# Those first that wait for long once they are set up: the others are set up meanwhile.
-SCENARIOS = ("default", "trixie", "cluster", "upgrade")
+# The longest first.
+SCENARIOS = ("upgrade", "cluster", "default", "trixie")
 _SETTING_UP = threading.Semaphore(2)
 _IS_UP = b"side_effect] Executing"
 

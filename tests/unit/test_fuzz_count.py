@@ -52,6 +52,6 @@ def test_too_few_cases(tmp_path: Path, shares: float, arguments: tuple[str, ...]
         (place / f"test_{name}.py").write_text(TARGET.format(shares=shares))
     options = ("-q", "--import-mode=importlib", "-o", f"pythonpath={ROOT}")
     command = [sys.executable, "-m", "pytest", *options, *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
     assert "error" not in done.stdout.lower(), done.stdout
     assert (done.returncode, SAID in done.stdout) == ((1, True) if fails else (0, False)), done.stdout + done.stderr

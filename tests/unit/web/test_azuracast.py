@@ -64,7 +64,7 @@ def listener(azuracast: AzuraCast, heard: Heard) -> Iterator[Listener]:
 
 
 def until(condition: Any, what: str) -> None:
-    wait_until(condition, what, 10, every=0.01)
+    wait_until(condition, what, 30, every=0.01)
 
 
 def says(listener: Listener, source: str, state: str, error: str | None = "") -> bool:
