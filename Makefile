@@ -24,11 +24,12 @@ export AUDIO_URL PROFILE SWITCH_DELAY STATIONS RUN_DIR
 TWO_AT_A_TIME = -n 2 --dist loadfile
 # What waits more than it works. In the integration tests each worker has a station, which a file's tests share.
 THREE_AT_A_TIME = -n 3 --dist loadfile
-# What fails beside others is tried once more without them: limits are wall-clock, and the machine may be a shared one.
-# Only where pytest came to its end (1): after an error of its own, or ^C, tests may be left that nobody ran.
-# Each target remembers its own: two of them run side by side.
-pytest = $(PY) -m pytest --override-ini cache_dir=.pytest_cache/$@ $(1) $(2) || { [ $$? -eq 1 ] \
-    && $(PY) -m pytest --override-ini cache_dir=.pytest_cache/$@ --last-failed --last-failed-no-failures none $(2); }
+# Each target remembers what failed by itself: two of them run side by side.
+remembering = $(PY) -m pytest --override-ini cache_dir=.pytest_cache/$@
+# What fails beside others of its target is tried once more without them: limits are wall-clock, and the machine may be a
+# shared one. Only where pytest came to its end (1): after an error of its own, or ^C, tests may be left that nobody ran.
+pytest = $(remembering) $(1) $(2) \
+    || { [ $$? -eq 1 ] && $(remembering) --last-failed --last-failed-no-failures none $(2); }
 
 SHELL_SCRIPTS = .ci/run $(shell find tests roles molecule -name '*.sh')
 
@@ -72,7 +73,7 @@ test: setup chromium ## everything: lint, unit, integration with the real proces
 	$(MAKE) --no-print-directory browser
 	$(MAKE) --no-print-directory molecule
 
-# The integration tests wait more than they work. What only computes takes nothing from them.
+# The integration tests wait more than they work. Beside them goes what mostly computes, and gives way.
 patient:
 	nice -n 19 $(MAKE) --no-print-directory lint images unit
 

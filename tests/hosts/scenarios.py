@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".run/molecule"
-# The longest first.
+# Those first that set up the most hosts.
 SCENARIOS = ("upgrade", "cluster", "default", "trixie")
 _SETTING_UP = threading.Semaphore(2)
 _IS_UP = b"side_effect] Executing"
